@@ -1,0 +1,1 @@
+//! Addresses, headers, MIME, DKIM and bounce messages; pure, no product, no async.

@@ -1,0 +1,1 @@
+//! The vocabulary of Posthaste as types and pure rules; no I/O.

@@ -1,0 +1,1 @@
+//! The SMTP protocol, both ends, without any product.

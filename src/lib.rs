@@ -1,0 +1,1 @@
+//! Posthaste: a self-hosted gateway for transactional email.

@@ -1,0 +1,3 @@
+//! The posthaste binary.
+
+fn main() {}
