@@ -1,1 +1,11 @@
 //! Addresses, headers, MIME, DKIM and bounce messages; pure, no product, no async.
+//!
+//! Everything that stands in a message or an SMTP command passes through a type of this crate
+//! first: an [`Address`], a [`HeaderName`], a [`HeaderValue`]. Holding one proves that the text
+//! cannot end a line, start another header, or name another domain than the one that was checked.
+
+pub mod address;
+pub mod header;
+
+pub use address::{Address, AddressError, Domain, Mailbox};
+pub use header::{HeaderError, HeaderName, HeaderValue};
