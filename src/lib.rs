@@ -1,1 +1,3 @@
 //! Posthaste: a self-hosted gateway for transactional email.
+
+pub mod base;

@@ -1,0 +1,82 @@
+//! The only place that reads the system's time. Rules take a `Timestamp`; whoever drives them holds a `Clock`,
+//! which a test replaces by one that stands still until it is moved.
+
+use posthaste_model::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the present moment comes from. Cheap to clone; clones of a manual clock move together.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that shows `start` until it is advanced.
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.millis()))))
+    }
+
+    /// The present moment.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => {
+                // A clock set before 1970 shows 1970: every rule works with it, and none has to fear a negative age.
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+                Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Moves a manual clock forward by whole milliseconds; the machine's clock takes no orders and stays.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual(millis) = &self.0 {
+            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::AcqRel);
+        }
+    }
+
+    /// Sets a manual clock, also backwards (a clock that jumps); the machine's clock stays.
+    pub fn set(&self, now: Timestamp) {
+        if let Source::Manual(millis) = &self.0 {
+            millis.store(now.millis(), Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told_and_clones_move_with_it() {
+        let clock = Clock::manual(Timestamp::from_millis(1_000));
+        let other = clock.clone();
+        assert_eq!(clock.now().millis(), 1_000);
+        clock.advance(Duration::from_millis(250));
+        assert_eq!(other.now().millis(), 1_250);
+        other.set(Timestamp::from_millis(7));
+        assert_eq!(clock.now().millis(), 7);
+    }
+
+    #[test]
+    fn the_system_clock_is_past_2024_and_cannot_be_moved() {
+        let clock = Clock::system();
+        let before = clock.now();
+        clock.advance(Duration::from_secs(1_000_000));
+        let after = clock.now();
+        assert!(before.millis() > 1_704_067_200_000, "{before:?}");
+        assert!(after.millis() - before.millis() < 500_000, "{before:?} {after:?}");
+    }
+}
