@@ -6,6 +6,8 @@
 
 pub mod address;
 pub mod header;
+pub mod message;
 
 pub use address::{Address, AddressError, Domain, Mailbox};
 pub use header::{HeaderError, HeaderName, HeaderValue};
+pub use message::{AttachmentPart, BuildError, MessageParts, write_message};

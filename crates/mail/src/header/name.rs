@@ -66,7 +66,7 @@ impl HeaderName {
         self.starts_with(OWN_PREFIX) || self.is_structural()
     }
 
-    /// Whether the message writer writes this header itself, or must not write it.
+    /// Whether [`crate::message::write_message`] writes this header itself, or must not write it.
     pub(crate) fn is_structural(&self) -> bool {
         RESERVED.iter().any(|name| self.0.eq_ignore_ascii_case(name))
             || RESERVED_PREFIXES.iter().any(|prefix| self.starts_with(prefix))
