@@ -1,0 +1,3 @@
+//! The doors: each surface translates its own documented shapes onto the one pipeline, and knows no rule of mail.
+
+pub mod http;
