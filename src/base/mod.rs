@@ -6,4 +6,6 @@ pub mod clock;
 pub mod correlation;
 pub mod log;
 pub mod metrics;
+pub mod network;
 pub mod tasks;
+pub mod vault;
