@@ -1,5 +1,6 @@
 //! Posthaste: a self-hosted gateway for transactional email.
 
 pub mod base;
+pub mod blobs;
 pub mod limits;
 pub mod surfaces;
