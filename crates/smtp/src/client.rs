@@ -14,6 +14,7 @@ mod preflight;
 mod settings;
 mod tls;
 mod transaction;
+mod watch;
 mod wire;
 
 pub use auth::AuthMechanism;
@@ -24,3 +25,4 @@ pub use outcome::{RecipientOutcome, SendResult, SmtpError};
 pub use pool::Pool;
 pub use settings::{ConnectSettings, Credentials, Encryption, Password, Timeouts};
 pub use tls::{TlsConfigError, tls_client_config};
+pub use watch::{Passage, Watch};

@@ -55,7 +55,7 @@ impl From<Verdict> for RecipientOutcome {
 pub struct SendResult {
     /// One per recipient, in the envelope's order; empty when aborted.
     pub outcomes: Vec<RecipientOutcome>,
-    /// `before_data` said no: nothing was accepted, and nothing is to be recorded.
+    /// The caller's `Watch` said no: nothing was accepted, and nothing is to be recorded.
     pub aborted: bool,
     /// The session was found dead before the relay took any notice of the message, so that a fresh session may
     /// start over.

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::envelope::Envelope;
 use super::outcome::{SendResult, SmtpError};
 use super::settings::ConnectSettings;
+use super::watch::Watch;
 use crate::failure::{Failure, Stage};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,12 +63,7 @@ impl Pool {
 
     /// Sends a message over an idle session or a new one, as [`Connection::send`] does. Waits up to `pool_wait` for a
     /// session when all are in use. When no session can be opened, every recipient gets that failure.
-    pub async fn send(
-        &self,
-        envelope: &Envelope<'_>,
-        message: &[u8],
-        mut before_data: impl FnMut() -> bool + Send,
-    ) -> SendResult {
+    pub async fn send(&self, envelope: &Envelope<'_>, message: &[u8], mut watch: impl Watch) -> SendResult {
         let all = |error: SmtpError| SendResult::all(envelope.recipients.len(), error.into_outcome());
         // Held until the session is back or closed, so that no more than the limit are ever in use.
         let _permit = match self.wait_for_slot().await {
@@ -75,7 +71,7 @@ impl Pool {
             Err(error) => return all(error),
         };
         if let Some(mut idle) = self.take_idle().await {
-            let result = idle.connection.send(envelope, message, &mut before_data).await;
+            let result = idle.connection.send_watched(envelope, message, &mut watch).await;
             self.put_back(idle);
             if !result.untouched {
                 return result;
@@ -84,7 +80,7 @@ impl Pool {
         match Connection::connect(&self.settings).await {
             Ok(connection) => {
                 let mut idle = Idle { connection, since: Instant::now(), messages: 0 };
-                let result = idle.connection.send(envelope, message, before_data).await;
+                let result = idle.connection.send_watched(envelope, message, &mut watch).await;
                 self.put_back(idle);
                 result
             }

@@ -13,6 +13,7 @@ mod body;
 use super::connection::Connection;
 use super::envelope::Envelope;
 use super::outcome::{Progress, RecipientOutcome, SendResult};
+use super::watch::{Passage, Watch};
 use crate::classify::classify;
 use crate::content::Shape;
 use crate::failure::{Failure, Stage};
@@ -29,7 +30,7 @@ const RECIPIENTS_PER_GROUP: usize = 100;
 const TRUSTED_SILENCE: Duration = Duration::from_secs(1);
 /// Why the transaction ended before its time.
 enum Stop {
-    /// `before_data` said no.
+    /// The caller said no.
     Aborted,
     /// The session is lost.
     Lost(Failure),
@@ -56,7 +57,7 @@ struct Job<'a> {
 }
 
 impl Connection {
-    /// Sends one message. `before_data` is asked right before MAIL is written and right before the content goes out
+    /// Sends one message. `watch` is asked right before MAIL is written and right before the content goes out
     /// (once, when both go in one write); when it says no, nothing has been accepted and the result is `aborted`.
     /// After the call look at [`Connection::is_reusable`].
     ///
@@ -65,7 +66,17 @@ impl Connection {
         &mut self,
         envelope: &Envelope<'_>,
         message: &[u8],
-        mut before_data: impl FnMut() -> bool + Send,
+        mut watch: impl Watch,
+    ) -> SendResult {
+        self.send_watched(envelope, message, &mut watch).await
+    }
+
+    /// [`Connection::send`] for a watch that is needed again.
+    pub(super) async fn send_watched(
+        &mut self,
+        envelope: &Envelope<'_>,
+        message: &[u8],
+        watch: &mut impl Watch,
     ) -> SendResult {
         let mut progress = Progress::new(envelope.recipients.len());
         let shape = match self.check(envelope, message, &mut progress) {
@@ -76,11 +87,11 @@ impl Connection {
             progress.settle_lost(Failure::transport(Stage::MailFrom, "the session was lost before"));
             return SendResult { untouched: true, ..progress.finish() };
         }
-        if !before_data() {
+        if !watch.may_proceed() {
             return SendResult::aborted();
         }
         let mut job = Job { envelope, message, shape, way: self.choose_way(message), progress };
-        let ended = self.transact(&mut job, &mut before_data).await;
+        let ended = self.transact(&mut job, watch).await;
         self.last_reply = Instant::now();
         match ended {
             Ok(()) => job.progress.finish(),
@@ -105,35 +116,31 @@ impl Connection {
     }
 
     /// The whole transaction. On return everyone is settled.
-    async fn transact(
-        &mut self,
-        job: &mut Job<'_>,
-        before_data: &mut (impl FnMut() -> bool + Send),
-    ) -> Result<(), Stop> {
-        let tail_sent = self.announce(job).await?;
+    async fn transact(&mut self, job: &mut Job<'_>, watch: &mut impl Watch) -> Result<(), Stop> {
+        let tail_sent = self.announce(job, watch).await?;
         match job.way {
-            Way::BdatInGroup if tail_sent => self.conclude(job).await,
-            Way::Data if tail_sent => self.answer_to_data(job, before_data).await,
+            Way::BdatInGroup if tail_sent => self.conclude(job, watch).await,
+            Way::Data if tail_sent => self.answer_to_data(job, watch).await,
             _ if !job.progress.has_taken() => Ok(()),
             Way::Data => {
                 self.wire.queue(b"DATA\r\n");
                 self.flush(Stage::Data, self.timeouts.data_init).await?;
-                self.answer_to_data(job, before_data).await
+                self.answer_to_data(job, watch).await
             }
             Way::Bdat | Way::BdatInGroup => {
-                if !before_data() {
+                if !watch.may_proceed() {
                     return self.roll_back().await;
                 }
                 self.queue_bdat(job);
-                self.write_content(job).await?;
-                self.conclude(job).await
+                self.write_content(job, watch).await?;
+                self.conclude(job, watch).await
             }
         }
     }
 
     /// MAIL and all RCPT with their replies; with PIPELINING also the command (or all) that follows, which is
     /// answered with whether it went out.
-    async fn announce(&mut self, job: &mut Job<'_>) -> Result<bool, Stop> {
+    async fn announce(&mut self, job: &mut Job<'_>, watch: &mut impl Watch) -> Result<bool, Stop> {
         let open = job.progress.open();
         let pipelining = self.capabilities.pipelining;
         let reset_queued = std::mem::replace(&mut self.needs_reset, true);
@@ -156,9 +163,12 @@ impl Connection {
             let with_tail = pipelining && number == last;
             let stage = if number == 0 && pipelining { Stage::MailFrom } else { Stage::RcptTo };
             if with_tail {
-                self.flush_with_tail(job, stage).await?;
+                self.flush_with_tail(job, stage, watch).await?;
             } else {
                 self.flush(stage, self.timeouts.rcpt).await?;
+                if number == last {
+                    watch.passed(Passage::RecipientsSent);
+                }
             }
             let mut mail_taken = true;
             if number == 0 && pipelining {
@@ -184,7 +194,12 @@ impl Connection {
     }
 
     /// Writes the last group, with DATA or the whole content behind it.
-    async fn flush_with_tail(&mut self, job: &mut Job<'_>, stage: Stage) -> Result<(), Stop> {
+    async fn flush_with_tail(
+        &mut self,
+        job: &mut Job<'_>,
+        stage: Stage,
+        watch: &mut impl Watch,
+    ) -> Result<(), Stop> {
         match job.way {
             Way::Data => self.wire.queue(b"DATA\r\n"),
             Way::Bdat => {}
@@ -197,10 +212,14 @@ impl Connection {
                 }
                 self.flush(stage, self.timeouts.data_block).await?;
                 job.progress.may_be_taken = true;
+                watch.passed(Passage::RecipientsSent);
+                watch.passed(Passage::ContentSent);
                 return Ok(());
             }
         }
-        self.flush(stage, self.timeouts.rcpt).await
+        self.flush(stage, self.timeouts.rcpt).await?;
+        watch.passed(Passage::RecipientsSent);
+        Ok(())
     }
 
     fn queue_mail(&mut self, envelope: &Envelope<'_>) {

@@ -5,6 +5,7 @@ use super::{Job, Stop, Way};
 use crate::classify::classify;
 use crate::client::connection::Connection;
 use crate::client::outcome::RecipientOutcome;
+use crate::client::watch::{Passage, Watch};
 use crate::client::wire::Fault;
 use crate::content::Stuffer;
 use crate::failure::{Failure, Stage};
@@ -27,7 +28,7 @@ impl Connection {
     pub(super) async fn answer_to_data(
         &mut self,
         job: &mut Job<'_>,
-        before_data: &mut (impl FnMut() -> bool + Send),
+        watch: &mut impl Watch,
     ) -> Result<(), Stop> {
         let reply = self.read(Stage::Data, self.timeouts.data_init).await?;
         if reply.code != 354 {
@@ -45,18 +46,22 @@ impl Connection {
             self.read(Stage::EndOfData, self.timeouts.data_done).await?;
             return Ok(());
         }
-        if !before_data() {
+        if !watch.may_proceed() {
             // Within DATA there is no way back but to hang up; without the final dot nothing is taken.
             self.broken = true;
             return Err(Stop::Aborted);
         }
-        self.write_content(job).await?;
-        self.conclude(job).await
+        self.write_content(job, watch).await?;
+        self.conclude(job, watch).await
     }
 
     /// Writes the content in blocks, dot-stuffed and ended by a dot under DATA. `may_be_taken` is set once its last
     /// byte is out.
-    pub(super) async fn write_content(&mut self, job: &mut Job<'_>) -> Result<(), Stop> {
+    pub(super) async fn write_content(
+        &mut self,
+        job: &mut Job<'_>,
+        watch: &mut impl Watch,
+    ) -> Result<(), Stop> {
         let mut stuffer = (job.way == Way::Data && job.shape.has_leading_dot).then(Stuffer::default);
         let mut blocks = job.message.chunks(BLOCK_BYTES).peekable();
         loop {
@@ -78,6 +83,7 @@ impl Connection {
             }
             if last {
                 job.progress.may_be_taken = true;
+                watch.passed(Passage::ContentSent);
                 return Ok(());
             }
         }
@@ -96,13 +102,14 @@ impl Connection {
     }
 
     /// Reads the reply to the whole message, and settles everyone by it.
-    pub(super) async fn conclude(&mut self, job: &mut Job<'_>) -> Result<(), Stop> {
+    pub(super) async fn conclude(&mut self, job: &mut Job<'_>, watch: &mut impl Watch) -> Result<(), Stop> {
         let reply = self.read(Stage::EndOfData, self.timeouts.data_done).await?;
         if !job.progress.has_taken() && reply.code != 421 {
             // Nobody to serve: a group with BDAT in it was refused as a whole.
             return Ok(());
         }
         if reply.is_positive() {
+            watch.passed(Passage::AcceptanceRead);
             self.needs_reset = false;
             job.progress.settle_rest(&RecipientOutcome::Accepted { reply });
             return Ok(());
