@@ -3,4 +3,5 @@
 pub mod base;
 pub mod blobs;
 pub mod limits;
+pub mod queue;
 pub mod surfaces;
