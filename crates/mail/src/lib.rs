@@ -5,9 +5,11 @@
 //! cannot end a line, start another header, or name another domain than the one that was checked.
 
 pub mod address;
+pub mod dkim;
 pub mod header;
 pub mod message;
 
 pub use address::{Address, AddressError, Domain, Mailbox};
+pub use dkim::{DkimError, DkimSigner};
 pub use header::{HeaderError, HeaderName, HeaderValue};
 pub use message::{AttachmentPart, BuildError, MessageParts, write_message};
