@@ -6,10 +6,14 @@
 
 pub mod address;
 pub mod dkim;
+pub mod filename;
 pub mod header;
 pub mod message;
+pub mod mime_sniff;
+pub mod text_from_html;
 
 pub use address::{Address, AddressError, Domain, Mailbox};
 pub use dkim::{DkimError, DkimSigner};
 pub use header::{HeaderError, HeaderName, HeaderValue};
 pub use message::{AttachmentPart, BuildError, MessageParts, write_message};
+pub use text_from_html::text_from_html;
