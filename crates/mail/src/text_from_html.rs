@@ -14,30 +14,51 @@ use output::Output;
 use tag::Tag;
 
 /// Elements whose content nobody reads.
-const DROPPED: [&str; 7] = ["script", "style", "title", "template", "noscript", "textarea", "select"];
+fn is_dropped(name: &str) -> bool {
+    matches!(name, "script" | "style" | "title" | "template" | "noscript" | "textarea" | "select")
+}
+
 /// Elements that stand apart from the text around them by an empty line.
-const PARAGRAPHS: [&str; 15] = [
-    "p",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "ul",
-    "ol",
-    "dl",
-    "blockquote",
-    "pre",
-    "article",
-    "section",
-];
+fn is_paragraph(name: &str) -> bool {
+    matches!(
+        name,
+        "p" | "h1"
+            | "h2"
+            | "h3"
+            | "h4"
+            | "h5"
+            | "h6"
+            | "table"
+            | "ul"
+            | "ol"
+            | "dl"
+            | "blockquote"
+            | "pre"
+            | "article"
+            | "section"
+    )
+}
+
 /// Elements that begin and end a line.
-const LINES: [&str; 14] = [
-    "div", "tr", "dt", "dd", "header", "footer", "main", "nav", "aside", "address", "form", "fieldset",
-    "figure", "caption",
-];
+fn is_line(name: &str) -> bool {
+    matches!(
+        name,
+        "div"
+            | "tr"
+            | "dt"
+            | "dd"
+            | "header"
+            | "footer"
+            | "main"
+            | "nav"
+            | "aside"
+            | "address"
+            | "form"
+            | "fieldset"
+            | "figure"
+            | "caption"
+    )
+}
 
 /// The readable text of `html`, with LF as line break: blocks on lines of their own, links as
 /// `text (url)`, list items after `- `, entities decoded, scripts and styles dropped.
@@ -86,7 +107,7 @@ impl Reader {
         let Some((tag, behind)) = Tag::read(rest) else {
             return "";
         };
-        if !tag.is_end && DROPPED.contains(&tag.name.as_str()) {
+        if !tag.is_end && is_dropped(&tag.name) {
             return behind_element(behind, &tag.name);
         }
         self.element(&tag);
@@ -115,7 +136,7 @@ impl Reader {
             "li" if !tag.is_end => self.out.item(),
             "li" => self.out.line(),
             "td" | "th" => self.out.space(),
-            name if PARAGRAPHS.contains(&name) => {
+            name if is_paragraph(name) => {
                 self.out.paragraph();
                 match (name, tag.is_end) {
                     ("ul" | "ol", false) => self.out.enter_list(),
@@ -124,7 +145,7 @@ impl Reader {
                     _ => {}
                 }
             }
-            name if LINES.contains(&name) => self.out.line(),
+            name if is_line(name) => self.out.line(),
             _ => {}
         }
     }

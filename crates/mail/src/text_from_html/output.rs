@@ -37,7 +37,15 @@ impl Output {
     /// Adds text with entities.
     pub(super) fn text(&mut self, raw: &str) {
         let decoded = entity::decode(raw);
-        for character in decoded.chars() {
+        let mut rest: &str = &decoded;
+        while let Some(character) = rest.chars().next() {
+            let word = rest.bytes().position(|byte| !byte.is_ascii_graphic()).unwrap_or(rest.len());
+            if word > 0 {
+                self.begin_word();
+                self.text.push_str(&rest[..word]);
+                rest = &rest[word..];
+                continue;
+            }
             match character {
                 '\n' if self.is_preformatted => self.line_break(),
                 '\r' if self.is_preformatted => {}
@@ -46,6 +54,7 @@ impl Output {
                 _ if is_dropped(character) => {}
                 _ => self.push(character),
             }
+            rest = &rest[character.len_utf8()..];
         }
     }
 
@@ -57,12 +66,25 @@ impl Output {
     }
 
     fn push(&mut self, character: char) {
+        self.begin_word();
+        self.text.push(character);
+    }
+
+    /// Writes what was held back.
+    fn begin_word(&mut self) {
+        if self.breaks == 0 && self.spaces == 0 && !self.is_item {
+            return;
+        }
         let begins_line = self.text.is_empty() || self.breaks > 0;
         if !self.text.is_empty() {
-            self.text.extend(std::iter::repeat_n('\n', self.breaks));
+            for _ in 0..self.breaks {
+                self.text.push('\n');
+            }
         }
         if !begins_line || self.is_preformatted {
-            self.text.extend(std::iter::repeat_n(' ', self.spaces));
+            for _ in 0..self.spaces {
+                self.text.push(' ');
+            }
         }
         if std::mem::take(&mut self.is_item) {
             let indent = self.list_depth.saturating_sub(1).min(MAX_INDENT);
@@ -71,7 +93,6 @@ impl Output {
         }
         self.breaks = 0;
         self.spaces = 0;
-        self.text.push(character);
     }
 
     pub(super) fn space(&mut self) {
