@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod blobs;
+pub mod config;
 pub mod limits;
 pub mod queue;
 pub mod surfaces;

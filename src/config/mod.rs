@@ -1,0 +1,74 @@
+//! Configuration in two steps: *raw*, as it was written and where; *resolved*, as it is used. Whoever starts the
+//! server calls [`load`], hands each part its own settings, and forgets the rest.
+
+mod document;
+mod fault;
+mod keys;
+mod raw;
+mod resolve;
+mod secrets;
+mod settings;
+mod show;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::document;
+pub use fault::{ConfigErrors, Fault};
+pub use raw::{Origin, Raw};
+pub use secrets::{DataDirectory, DataError};
+pub use settings::*;
+pub use show::{Shown, show, show_text};
+
+use std::path::{Path, PathBuf};
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`: a file that must exist. Without it `posthaste.toml` is read if it is there.
+    pub file: Option<PathBuf>,
+    /// Flags that set a key.
+    pub values: Vec<FlagValue>,
+}
+
+/// A flag that sets a key.
+#[derive(Clone, Debug)]
+pub struct FlagValue {
+    /// The key, such as `http.listen`.
+    pub path: &'static str,
+    /// The flag, for messages: `--listen`.
+    pub flag: &'static str,
+    /// What was given.
+    pub value: String,
+}
+
+/// A configuration without faults.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// As it is used.
+    pub settings: Settings,
+    /// As it was written, for [`show`].
+    pub raw: Raw,
+}
+
+/// Reads the configuration of this process: file, `.env`, environment and flags; `directory` is where relative
+/// paths, `posthaste.toml` and `.env` are looked for. Finds every fault before it gives up.
+pub fn load(overrides: &Overrides, directory: &Path) -> Result<Loaded, ConfigErrors> {
+    // A variable that is not UTF-8 is none of ours.
+    let environment =
+        std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+    load_from(overrides, directory, environment.collect())
+}
+
+/// As [`load`], with the environment given.
+pub fn load_from(
+    overrides: &Overrides,
+    directory: &Path,
+    environment: Vec<(String, String)>,
+) -> Result<Loaded, ConfigErrors> {
+    let mut faults = Vec::new();
+    let raw = Raw::gather(overrides, directory, environment, &mut faults);
+    let settings = resolve::resolve(&raw, directory, &mut faults);
+    if faults.is_empty() { Ok(Loaded { settings, raw }) } else { Err(ConfigErrors(faults)) }
+}

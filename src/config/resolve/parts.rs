@@ -1,0 +1,86 @@
+//! Which parts are used: chosen by their URLs, embedded when there is none.
+
+use super::Resolver;
+use crate::config::settings::{
+    BlobSettings, CacheSettings, DataSettings, QueueSettings, S3Settings, StoreSettings,
+};
+use posthaste_model::Secret;
+
+/// The embedded store's file in the data directory.
+const STORE_FILE: &str = "posthaste.db";
+
+impl Resolver<'_> {
+    /// The one place beside the store itself that knows the names of the engines.
+    pub(super) fn store(&mut self, data: &DataSettings) -> StoreSettings {
+        let embedded = StoreSettings::Sqlite(data.dir.join(STORE_FILE));
+        let Some(url) = self.written::<Secret>("store.url") else { return embedded };
+        let text = url.expose();
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return StoreSettings::Postgres(url);
+        }
+        let file = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:"));
+        match file.map(|file| file.split('?').next().unwrap_or_default()) {
+            Some(file) if !file.is_empty() && !file.starts_with(':') => {
+                StoreSettings::Sqlite(self.directory.join(file))
+            }
+            _ => {
+                self.fault(
+                    "store.url",
+                    "is not a database; write sqlite://PATH or postgres://USER@HOST/NAME",
+                );
+                embedded
+            }
+        }
+    }
+
+    pub(super) fn queue(&mut self) -> QueueSettings {
+        self.server_url("queue.url", &["amqp", "amqps"])
+            .map_or(QueueSettings::Embedded, QueueSettings::RabbitMq)
+    }
+
+    pub(super) fn cache(&mut self) -> CacheSettings {
+        self.server_url("cache.url", &["redis", "rediss", "valkey", "valkeys"])
+            .map_or(CacheSettings::InProcess, CacheSettings::Redis)
+    }
+
+    fn server_url(&mut self, path: &str, schemes: &[&str]) -> Option<Secret> {
+        let url: Secret = self.written(path)?;
+        let fits = url
+            .expose()
+            .split_once("://")
+            .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.trim_matches('/').is_empty());
+        self.ensure(fits, path, &format!("is not a URL that starts with {}://", schemes.join(":// or ")));
+        fits.then_some(url)
+    }
+
+    pub(super) fn blobs(&mut self, data: &DataSettings, store: &StoreSettings) -> BlobSettings {
+        let directory = self.path("blobs.dir");
+        let s3 = self.raw.under("s3.").map(|(name, _)| format!("s3.{name}")).next();
+        match (directory, s3, store) {
+            (Some(directory), Some(written), _) => {
+                self.fault(&written, "contradicts blobs.dir (BLOBS_DIR); attachments are kept in one place");
+                BlobSettings::Files(directory)
+            }
+            (Some(directory), None, _) => BlobSettings::Files(directory),
+            (None, Some(_), _) => self.s3().map_or(BlobSettings::Store, BlobSettings::S3),
+            (None, None, StoreSettings::Postgres(_)) => BlobSettings::Store,
+            (None, None, StoreSettings::Sqlite(_)) => BlobSettings::Files(data.dir.join("blobs")),
+        }
+    }
+
+    fn s3(&mut self) -> Option<S3Settings> {
+        let bucket = self.required("s3.bucket");
+        let access_key_id = self.required("s3.access_key_id");
+        let secret_access_key = self.required("s3.secret_access_key");
+        let region: String = self.value("s3.region");
+        let endpoint =
+            self.url("s3.endpoint").unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        Some(S3Settings {
+            endpoint,
+            bucket: bucket?,
+            region,
+            access_key_id: access_key_id?,
+            secret_access_key: secret_access_key?,
+        })
+    }
+}

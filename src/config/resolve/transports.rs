@@ -1,0 +1,269 @@
+//! The transports: named tables, and those that plain variables make.
+
+use super::Resolver;
+use crate::config::fault::Fault;
+use crate::config::keys;
+use crate::config::raw::Origin;
+use crate::config::settings::{
+    Encryption, GraphAccount, GraphEndpoints, HookSettings, MailSettings, MailgunAccount, SendgridAccount,
+    SesAccount, SmtpCredentials, SmtpRelay, TransportKind, TransportSettings,
+};
+use crate::config::value::WebUrl;
+use posthaste_model::Secret;
+
+/// The order in which the first configured transport becomes the default one, and the last resort.
+const BY_PREFERENCE: [&str; 6] = ["smtp", "sendgrid", "mailgun", "ses", "graph", INBOX];
+/// The transport that is always there.
+const INBOX: &str = "inbox";
+
+impl Resolver<'_> {
+    /// All transports, and what proves the news of their providers.
+    pub(super) fn transports(&mut self, hostname: &str) -> (Vec<TransportSettings>, HookSettings) {
+        let (mut transports, mut hooks) = (Vec::new(), HookSettings::default());
+        for name in self.raw.transports() {
+            let Some(kind) = self.transport_kind(name) else { continue };
+            if !self.check_keys(name, kind) {
+                continue;
+            }
+            self.hooks(name, kind, &mut hooks);
+            if self.is_configured(name, kind) {
+                let account = self.account(name, kind, hostname);
+                let settings = self.transport(name, account);
+                transports.extend(settings);
+            }
+        }
+        if !transports.iter().any(|transport| transport.name == INBOX) {
+            let inbox = self.transport(INBOX, Some(TransportKind::Inbox));
+            transports.extend(inbox);
+        }
+        (transports, hooks)
+    }
+
+    /// The kind as written, else the name when it is a kind.
+    fn transport_kind(&mut self, name: &str) -> Option<&'static str> {
+        let path = format!("transports.{name}.kind");
+        if self.is_written(&path) {
+            return self.choice(&path);
+        }
+        let named = BY_PREFERENCE.iter().find(|kind| **kind == name).copied();
+        if named.is_none() {
+            let origin = self.raw.under(&format!("transports.{name}.")).next().map(|(_, e)| e.origin.clone());
+            let problem = format!("is missing; write one of {}", BY_PREFERENCE.join(", "));
+            self.note(Fault::new(origin.unwrap_or(Origin::Default), path, problem));
+        }
+        named
+    }
+
+    fn check_keys(&mut self, name: &str, kind: &str) -> bool {
+        let prefix = format!("transports.{name}.");
+        let foreign: Vec<String> = self
+            .raw
+            .under(&prefix)
+            .map(|(key, _)| format!("{prefix}{key}"))
+            .filter(|path| keys::find(path).is_some_and(|key| !key.suits(kind)))
+            .collect();
+        for path in &foreign {
+            let owners = keys::find(path).map(|key| key.only.join(", ")).unwrap_or_default();
+            self.fault(path, format!("belongs to transports of kind {owners}; this one is {kind}"));
+        }
+        foreign.is_empty()
+    }
+
+    /// A transport that only plain variables speak of exists when what identifies it is there: a region or a base
+    /// URL alone, which other programs use too, makes none.
+    fn is_configured(&self, name: &str, kind: &str) -> bool {
+        let prefix = format!("transports.{name}.");
+        let is_plain = |origin: &Origin| match origin {
+            Origin::DotEnv { variable } | Origin::Environment { variable } => {
+                !variable.starts_with(keys::PREFIX)
+            }
+            _ => false,
+        };
+        if self.raw.under(&prefix).any(|(_, entry)| !is_plain(&entry.origin)) {
+            return true;
+        }
+        let identifying: &[&str] = match kind {
+            "smtp" => &["host"],
+            "sendgrid" | "mailgun" => &["api_key"],
+            "ses" => &["region", "access_key_id", "secret_access_key"],
+            "graph" => &["client_id"],
+            _ => &[],
+        };
+        identifying.iter().all(|key| self.is_written(&format!("{prefix}{key}")))
+    }
+
+    fn hooks(&mut self, name: &str, kind: &str, hooks: &mut HookSettings) {
+        match kind {
+            "sendgrid" => hooks.sendgrid_public_keys.extend(self.sendgrid_public_key(name)),
+            "mailgun" => {
+                let key = self.written(&format!("transports.{name}.webhook_signing_key"));
+                hooks.mailgun_signing_keys.extend(key);
+            }
+            "ses" => {
+                let topics: Option<Vec<String>> = self.written(&format!("transports.{name}.sns_topic_arns"));
+                hooks.sns_topic_arns.extend(topics.unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn sendgrid_public_key(&mut self, name: &str) -> Option<String> {
+        self.written(&format!("transports.{name}.webhook_public_key"))
+    }
+
+    fn transport(&mut self, name: &str, kind: Option<TransportKind>) -> Option<TransportSettings> {
+        let settings = TransportSettings {
+            name: name.to_owned(),
+            kind: kind.clone().unwrap_or(TransportKind::Inbox),
+            max_connections: self.value(&format!("transports.{name}.max_connections")),
+            rate: self.written(&format!("transports.{name}.rate")),
+            daily_quota: self.written(&format!("transports.{name}.daily_quota")),
+        };
+        kind.map(|_| settings)
+    }
+
+    fn account(&mut self, name: &str, kind: &str, hostname: &str) -> Option<TransportKind> {
+        match kind {
+            "smtp" => self.smtp_relay(name, hostname).map(TransportKind::Smtp),
+            "sendgrid" => self.sendgrid(name).map(TransportKind::Sendgrid),
+            "mailgun" => self.mailgun(name).map(TransportKind::Mailgun),
+            "ses" => self.ses(name).map(TransportKind::Ses),
+            "graph" => self.graph(name).map(TransportKind::Graph),
+            _ => Some(TransportKind::Inbox),
+        }
+    }
+
+    fn smtp_relay(&mut self, name: &str, hostname: &str) -> Option<SmtpRelay> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let host: Option<String> = self.required(&key("host"));
+        let port: Option<u16> = self.written(&key("port"));
+        let encryption = match self.choice(&key("encryption")) {
+            Some("none") => Encryption::None,
+            Some("starttls") => Encryption::Starttls,
+            Some(_) => Encryption::Tls,
+            None => match port {
+                Some(465) => Encryption::Tls,
+                Some(587) | None => Encryption::Starttls,
+                Some(_) => Encryption::None,
+            },
+        };
+        let port = port.unwrap_or(match encryption {
+            Encryption::None => 25,
+            Encryption::Starttls => 587,
+            Encryption::Tls => 465,
+        });
+        let credentials = self.smtp_credentials(name);
+        let helo_name = self.hostname(&key("helo_name")).unwrap_or_else(|| hostname.to_owned());
+        Some(SmtpRelay { host: host?, port, encryption, credentials, helo_name })
+    }
+
+    fn smtp_credentials(&mut self, name: &str) -> Option<SmtpCredentials> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let username: Option<String> = self.written(&key("username"));
+        let password: Option<Secret> = self.written(&key("password"));
+        let auth = self.written(&key("auth"));
+        if auth == Some(false) {
+            return None;
+        }
+        match (username, password) {
+            (Some(username), Some(password)) => Some(SmtpCredentials { username, password }),
+            (None, None) => {
+                self.ensure(auth.is_none(), &key("auth"), "is true, but username and password are missing");
+                None
+            }
+            (Some(_), None) => {
+                self.fault(&key("username"), "needs a password");
+                None
+            }
+            (None, Some(_)) => {
+                self.fault(&key("password"), "needs a username");
+                None
+            }
+        }
+    }
+
+    fn sendgrid(&mut self, name: &str) -> Option<SendgridAccount> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let api_key = self.required(&key("api_key"));
+        let base_url = self.url(&key("base_url")).unwrap_or_else(|| "https://api.sendgrid.com".to_owned());
+        let webhook_public_key = self.sendgrid_public_key(name);
+        Some(SendgridAccount { api_key: api_key?, base_url, webhook_public_key })
+    }
+
+    fn mailgun(&mut self, name: &str) -> Option<MailgunAccount> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let (api_key, domain) = (self.required(&key("api_key")), self.required(&key("domain")));
+        let base_url = self.url(&key("base_url")).unwrap_or_else(|| "https://api.mailgun.net".to_owned());
+        let webhook_signing_key = self.written(&key("webhook_signing_key"));
+        Some(MailgunAccount { api_key: api_key?, domain: domain?, base_url, webhook_signing_key })
+    }
+
+    fn ses(&mut self, name: &str) -> Option<SesAccount> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let region: Option<String> = self.required(&key("region"));
+        let access_key_id = self.required(&key("access_key_id"));
+        let secret_access_key = self.required(&key("secret_access_key"));
+        let base_url = self.url(&key("base_url"));
+        let session_token = self.written(&key("session_token"));
+        let configuration_set = self.written(&key("configuration_set"));
+        let sns_topic_arns = self.written(&key("sns_topic_arns")).unwrap_or_default();
+        let region = region?;
+        Some(SesAccount {
+            base_url: base_url.unwrap_or_else(|| format!("https://email.{region}.amazonaws.com")),
+            region,
+            access_key_id: access_key_id?,
+            secret_access_key: secret_access_key?,
+            session_token,
+            configuration_set,
+            sns_topic_arns,
+        })
+    }
+
+    fn graph(&mut self, name: &str) -> Option<GraphAccount> {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        let tenant_id = self.required(&key("tenant_id"));
+        let client_id = self.required(&key("client_id"));
+        let client_secret = self.required(&key("client_secret"));
+        let endpoints = self.graph_endpoints(name);
+        Some(GraphAccount {
+            tenant_id: tenant_id?,
+            client_id: client_id?,
+            client_secret: client_secret?,
+            endpoints,
+        })
+    }
+
+    /// Where Microsoft is for the transport of this name; asked for `graph` also when there is none.
+    pub(super) fn graph_endpoints(&mut self, name: &str) -> GraphEndpoints {
+        GraphEndpoints {
+            login_url: self.value::<WebUrl>(&format!("transports.{name}.login_url")).0,
+            graph_url: self.value::<WebUrl>(&format!("transports.{name}.graph_url")).0,
+        }
+    }
+
+    /// The default sender, and the default transport among those that exist.
+    pub(super) fn mail(&mut self, transports: &[TransportSettings]) -> MailSettings {
+        let path = "mail.default_transport";
+        let asked: Option<String> = self.written(path);
+        let first = BY_PREFERENCE
+            .iter()
+            .find_map(|kind| transports.iter().find(|transport| transport.kind.as_str() == *kind))
+            .map_or(INBOX, |transport| &transport.name);
+        if let Some(name) = &asked
+            && !transports.iter().any(|transport| transport.name == *name)
+        {
+            self.fault(path, format!("{name:?} is no transport; {}", configured(transports)));
+        }
+        MailSettings {
+            from_address: self.written("mail.from_address"),
+            from_name: self.written("mail.from_name"),
+            default_transport: asked.unwrap_or_else(|| first.to_owned()),
+        }
+    }
+}
+
+/// For messages: the transports that there are.
+pub(super) fn configured(transports: &[TransportSettings]) -> String {
+    let names: Vec<&str> = transports.iter().map(|transport| transport.name.as_str()).collect();
+    format!("configured: {}", names.join(", "))
+}

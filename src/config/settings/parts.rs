@@ -1,0 +1,57 @@
+//! Which parts are used, embedded or scaled out.
+
+use posthaste_model::Secret;
+use std::path::PathBuf;
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL.
+    Postgres(Secret),
+}
+
+/// The queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueSettings {
+    /// The store's own index.
+    Embedded,
+    /// A RabbitMQ URL.
+    RabbitMq(Secret),
+}
+
+/// Limits, status cache and live events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheSettings {
+    /// In this process.
+    InProcess,
+    /// A Redis URL.
+    Redis(Secret),
+}
+
+/// Attachments and raw mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobSettings {
+    /// Files in a directory.
+    Files(PathBuf),
+    /// In the store: PostgreSQL without a shared place for files.
+    Store,
+    /// An S3 bucket.
+    S3(S3Settings),
+}
+
+/// An S3 bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Settings {
+    /// Without a slash at its end.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// Access key.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: Secret,
+}
