@@ -5,4 +5,5 @@ pub mod blobs;
 pub mod config;
 pub mod limits;
 pub mod queue;
+pub mod render;
 pub mod surfaces;
