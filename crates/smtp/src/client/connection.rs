@@ -79,8 +79,12 @@ impl Connection {
         !self.broken && self.wire.is_quiet().await
     }
 
-    /// Says QUIT and closes, waiting no longer than the `quit` timeout.
+    /// Says QUIT and closes, waiting no longer than the `quit` timeout. A broken session is closed without a word: it
+    /// may be in the middle of a message.
     pub async fn quit(mut self) {
+        if self.broken {
+            return;
+        }
         let within = self.timeouts.quit;
         let farewell = async {
             self.wire.queue(b"QUIT\r\n");
