@@ -5,11 +5,13 @@
 //! Use: [`parse`] the bytes, read the fields with [`reader::ObjectReader`], and, when the request carries an
 //! idempotency key, take [`fingerprint::of_json`].
 
+mod error;
 pub mod fingerprint;
 mod parse;
 pub mod reader;
 
-pub use parse::{JsonError, JsonErrorKind, JsonLimits, parse, parse_within};
+pub use error::{JsonError, JsonErrorKind};
+pub use parse::{JsonLimits, parse, parse_within};
 
 use std::borrow::Cow;
 
