@@ -7,6 +7,9 @@
 #[cfg(test)]
 mod conformance;
 mod files;
+mod folder_copy;
+
+pub use folder_copy::{CopiedBlobs, copy_folder, measure_folder};
 
 use bytes::Bytes;
 use files::FileBlobs;

@@ -79,6 +79,12 @@ impl DataDirectory {
         replace(&path, format!("{address}\n").as_bytes()).map_err(|e| failed("write", &path, e))
     }
 
+    /// Where a listener says it is reached. A server that was killed leaves its last word behind: ask there.
+    pub fn address(root: &Path, listener: &str) -> Option<SocketAddr> {
+        let path = root.join(RUN).join(format!("{listener}.addr"));
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    }
+
     /// Takes back what `write_address` said; it is no fault if nothing was said.
     pub fn remove_address(&self, listener: &str) {
         let _ = std::fs::remove_file(self.path(RUN).join(format!("{listener}.addr")));
@@ -202,6 +208,7 @@ mod tests {
         for address in ["127.0.0.1:8000", "[::1]:25"] {
             data.write_address("http", address.parse().unwrap()).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), address);
+            assert_eq!(DataDirectory::address(parent.path(), "http"), address.parse().ok());
         }
         data.remove_address("http");
         data.remove_address("http");

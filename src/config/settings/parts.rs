@@ -1,7 +1,7 @@
 //! Which parts are used, embedded or scaled out.
 
 use posthaste_model::Secret;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,16 @@ pub enum StoreSettings {
     Sqlite(PathBuf),
     /// A PostgreSQL URL.
     Postgres(Secret),
+}
+
+impl StoreSettings {
+    /// The file of an embedded store; nothing when a server keeps it.
+    pub fn embedded_file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(file) => Some(file),
+            Self::Postgres(_) => None,
+        }
+    }
 }
 
 /// The queue.
