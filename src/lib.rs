@@ -6,4 +6,7 @@ pub mod config;
 pub mod limits;
 pub mod queue;
 pub mod render;
+pub mod routing;
 pub mod surfaces;
+#[cfg(test)]
+mod testing;
