@@ -16,6 +16,9 @@ const LINGER_BETWEEN: Duration = Duration::from_secs(2);
 /// Pieces read away before other tasks get their turn.
 const LINGER_TURN: usize = 32;
 
+/// Writes up to this size may be mere answers to pings (17 octets each, RFC 9113, section 6.7).
+const CONTROL_BYTES: usize = 128;
+
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -34,6 +37,8 @@ pub struct GuardedIo<S> {
     requests_seen: u32,
     head_since: Option<Instant>,
     write_stalled_since: Option<Instant>,
+    /// When the peer last took a part of an answer.
+    taken_at: Option<Instant>,
     linger: Option<Linger>,
 }
 
@@ -53,6 +58,7 @@ impl<S> GuardedIo<S> {
             requests_seen: 0,
             head_since: None,
             write_stalled_since: None,
+            taken_at: None,
             linger: None,
         }
     }
@@ -73,7 +79,11 @@ impl<S> GuardedIo<S> {
         // Between requests HTTP/2 has frames of its own (pings, windows): they are no head and no sign of life.
         match self.head_since {
             Some(since) if !watch.is_http2() => Some(since + self.times.header),
-            _ => Some(watch.rested_since() + self.times.idle),
+            // A large answer may leave our hands at once and still take its time on the way: that is no rest.
+            _ => Some(
+                self.taken_at.map_or(watch.rested_since(), |at| at.max(watch.rested_since()))
+                    + self.times.idle,
+            ),
         }
     }
 
@@ -107,6 +117,12 @@ impl<S> GuardedIo<S> {
             timer.as_mut().reset(deadline);
         }
         false
+    }
+
+    fn note_written(&mut self, polled: &Poll<io::Result<usize>>) {
+        if matches!(polled, Poll::Ready(Ok(bytes)) if *bytes > CONTROL_BYTES) {
+            self.taken_at = Some(Instant::now());
+        }
     }
 
     fn watch_write<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -174,6 +190,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedIo<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note_written(&polled);
         self.watch_write(cx, polled)
     }
 
@@ -183,6 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedIo<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note_written(&polled);
         self.watch_write(cx, polled)
     }
 

@@ -57,6 +57,23 @@ async fn a_peer_that_does_not_read_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_peer_that_reads_slowly_but_steadily_gets_all() {
+    let server = start(quick());
+    let mut peer = server.connect().await;
+    peer.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let mut pace = tokio::time::interval(Duration::from_millis(25));
+    let (mut piece, mut received) = (vec![0; 1 << 20], 0);
+    loop {
+        pace.tick().await;
+        match peer.stream.read(&mut piece).await.unwrap() {
+            0 => break,
+            n => received += n,
+        }
+    }
+    assert!(received > 64 << 20, "{received}");
+}
+
+#[tokio::test]
 async fn work_of_ours_is_not_the_peers_slowness() {
     let server = start(quick());
     let mut peer = server.connect().await;
