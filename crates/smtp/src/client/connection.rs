@@ -10,8 +10,8 @@ use crate::classify::classify;
 use crate::failure::{Failure, FailureClass, Stage};
 use crate::reply::{MAX_REPLY_BYTES, Reply};
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 /// One session with a relay, good for many messages, one after the other.
@@ -25,8 +25,8 @@ pub struct Connection {
     pub(super) broken: bool,
     /// A transaction was left open: RSET goes before the next MAIL.
     pub(super) needs_reset: bool,
-    /// When the relay last said something.
-    pub(super) last_reply: Instant,
+    /// When the relay last took a message, if it ever did over this session.
+    pub(super) last_taken: Option<Instant>,
 }
 
 impl Connection {
@@ -60,7 +60,7 @@ impl Connection {
             max_message_bytes: settings.max_message_bytes,
             broken: false,
             needs_reset: false,
-            last_reply: Instant::now(),
+            last_taken: None,
         })
     }
 
@@ -102,21 +102,32 @@ impl Connection {
 /// Resolves the name and tries its addresses in turn, all within the `connect` timeout.
 async fn open_tcp(settings: &ConnectSettings) -> Result<TcpStream, SmtpError> {
     let (host, port) = (settings.host.as_str(), settings.port);
-    let target = (host.trim_start_matches('[').trim_end_matches(']'), port);
-    let connected = timeout(settings.timeouts.connect, TcpStream::connect(target)).await;
-    let fault = match connected {
-        Ok(Ok(stream)) => {
-            // Groups of commands are written at once, so waiting to fill a segment only costs time.
-            if let Err(error) = stream.set_nodelay(true) {
-                return Err(SmtpError::later(Failure::transport(Stage::Connect, error.to_string())));
-            }
-            return Ok(stream);
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
+    let failed = |fault: &str| {
+        let message = format!("could not connect to {host}:{port}: {fault}");
+        SmtpError::later(Failure::transport(Stage::Connect, message))
     };
-    let message = format!("could not connect to {host}:{port}: {fault}");
-    Err(SmtpError::later(Failure::transport(Stage::Connect, message)))
+    let deadline = Instant::now() + settings.timeouts.connect;
+    let target = (host.trim_start_matches('[').trim_end_matches(']'), port);
+    let addresses: Vec<_> = match timeout_at(deadline, lookup_host(target)).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(error)) => return Err(failed(&error.to_string())),
+        Err(_) => return Err(failed("the name was not resolved in time")),
+    };
+    let mut fault = "the name has no address".to_owned();
+    for (tried, address) in addresses.iter().enumerate() {
+        // An address that swallows packets leaves the others their share of the time.
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        let attempt = timeout(share, TcpStream::connect(address)).await;
+        // Groups of commands are written at once, so waiting to fill a segment only costs time.
+        match attempt.map(|connected| connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)))
+        {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => fault = error.to_string(),
+            Err(_) => "no answer in time".clone_into(&mut fault),
+        }
+    }
+    Err(failed(&fault))
 }
 
 /// Does the TLS handshake and checks the certificate against the host's name.

@@ -5,8 +5,8 @@
 //! - Neither: a command at a time.
 //!
 //! A group with BDAT in it commits us before the relay has answered: if the session then dies without a word, the
-//! message may have been taken. A session that has been idle may well be dead, so there the content waits for
-//! the replies, and a loss is certainly none.
+//! message may have been taken. So it is kept for sessions that took a message a moment ago. On one that has proved
+//! nothing yet, or was idle and may well be dead, the content waits for the replies, and a loss is certainly none.
 
 mod body;
 
@@ -20,7 +20,6 @@ use crate::failure::{Failure, Stage};
 use crate::reply::Reply;
 use std::io::Write as _;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Messages up to this size are sent in one group with their commands, and their content in one write.
 const SMALL_MESSAGE_BYTES: usize = 64 * 1024;
@@ -83,8 +82,9 @@ impl Connection {
             Some(shape) if !progress.open().is_empty() => shape,
             _ => return progress.finish(),
         };
-        if self.broken {
-            progress.settle_lost(Failure::transport(Stage::MailFrom, "the session was lost before"));
+        if !self.is_alive().await {
+            self.broken = true;
+            progress.settle_lost(Failure::transport(Stage::MailFrom, "the session was closed by the relay"));
             return SendResult { untouched: true, ..progress.finish() };
         }
         if !watch.may_proceed() {
@@ -92,7 +92,6 @@ impl Connection {
         }
         let mut job = Job { envelope, message, shape, way: self.choose_way(message), progress };
         let ended = self.transact(&mut job, watch).await;
-        self.last_reply = Instant::now();
         match ended {
             Ok(()) => job.progress.finish(),
             Err(Stop::Aborted) => SendResult::aborted(),
@@ -108,11 +107,16 @@ impl Connection {
     fn choose_way(&self, message: &[u8]) -> Way {
         let small = message.len() <= SMALL_MESSAGE_BYTES;
         match (self.capabilities.chunking, self.capabilities.pipelining) {
-            (true, true) if small && self.last_reply.elapsed() < TRUSTED_SILENCE => Way::BdatInGroup,
-            // On an idle session DATA is pipelined where possible; BDAT would cost the same round trips.
+            (true, true) if small && self.is_trusted() => Way::BdatInGroup,
+            // On a session not trusted DATA is pipelined where possible; BDAT would cost the same round trips.
             (true, pipelining) if !(pipelining && small) => Way::Bdat,
             _ => Way::Data,
         }
+    }
+
+    /// Whether a message was taken over this session a moment ago.
+    fn is_trusted(&self) -> bool {
+        self.last_taken.is_some_and(|taken| taken.elapsed() < TRUSTED_SILENCE)
     }
 
     /// The whole transaction. On return everyone is settled.

@@ -14,7 +14,7 @@ async fn deliver(connection: &mut Connection, message: &[u8]) -> RecipientOutcom
 }
 
 /// A relay for each way the content can go out.
-async fn ways() -> Vec<(Relay, Connection)> {
+async fn sessions() -> Vec<(Relay, Connection)> {
     let plain = || Script::accepting().without("SIZE");
     vec![
         connected(plain()).await,
@@ -44,7 +44,7 @@ async fn dots_at_every_edge_arrive_as_they_were() {
     messages.extend((0..6).map(|shift| long(64 * 1024 - 3 + shift)));
     messages.extend((0..6).map(|shift| long(128 * 1024 - 3 + shift)));
     messages.push(b"01234567890123456789012345678901234567890123456789012345678901234\r\n".repeat(20_000));
-    for (relay, mut connection) in ways().await {
+    for (relay, mut connection) in sessions().await {
         for message in &messages {
             assert_accepted(&deliver(&mut connection, message).await);
         }
@@ -65,7 +65,7 @@ async fn dots_at_every_edge_arrive_as_they_were() {
 
 #[tokio::test]
 async fn a_stray_line_end_does_not_leave() {
-    for (relay, mut connection) in ways().await {
+    for (relay, mut connection) in sessions().await {
         for message in
             [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\r\n.\n\r\n", b"a\n.\nMAIL FROM:<x@y>\r\n", b"a\r\n.\r\r\n"]
         {

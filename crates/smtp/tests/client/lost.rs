@@ -2,7 +2,7 @@
 
 use crate::{
     assert_later, assert_refused, assert_uncertain, connected, envelope, only, refused_session, send,
-    settings, settings_for,
+    settings, settings_for, taken, ways,
 };
 use posthaste_smtp::client::{Connection, RecipientOutcome};
 use posthaste_smtp::failure::{FailureClass, Stage};
@@ -60,11 +60,13 @@ async fn no_session_comes_about() {
 
 #[tokio::test]
 async fn half_closed_after_ehlo() {
-    let ehlo = Action::ReplyThenHalfClose("250 relay.example".to_owned());
-    let (_relay, mut connection) = connected(Script::accepting().on(Step::Ehlo, ehlo)).await;
-    let outcome = only(send(&mut connection, &["a@b.example"]).await);
-    assert_later(&outcome, Stage::MailFrom, FailureClass::TransportError);
-    assert!(!connection.is_reusable());
+    for reply in ["250 relay.example", "250-relay.example\r\n250-PIPELINING\r\n250 CHUNKING"] {
+        let ehlo = Action::ReplyThenHalfClose(reply.to_owned());
+        let (relay, mut connection) = connected(Script::accepting().on(Step::Ehlo, ehlo)).await;
+        let outcome = only(send(&mut connection, &["a@b.example"]).await);
+        assert_later(&outcome, Stage::MailFrom, FailureClass::TransportError);
+        assert!(!connection.is_reusable() && relay.messages().is_empty());
+    }
 }
 
 /// What each way to break off at a step means when DATA is used: nothing can have been taken before the dot.
@@ -161,12 +163,10 @@ async fn lost_after_the_dot_is_uncertain() {
         (Action::reply("354 more"), FailureClass::Unknown),
         (Action::Endless, FailureClass::Unknown),
     ] {
-        for keywords in [&[][..], &["CHUNKING"], &["CHUNKING", "PIPELINING"]] {
-            let script = Script::accepting().on(Step::Content, action.clone());
-            let script = keywords.iter().fold(script, |script, keyword| script.without(keyword));
-            let relay = start(script).await;
-            let settings = settings_for(&relay, Stage::EndOfData, &action);
-            let mut connection = Connection::connect(&settings).await.expect("a session");
+        for way in ways() {
+            let breaking = |script: Script| script.on(Step::Content, action.clone());
+            let impatient = |relay: &Relay| settings_for(relay, Stage::EndOfData, &action);
+            let (_relay, mut connection) = way.then(breaking).connected(impatient).await;
             let result = send(&mut connection, &["a@b.example", "550-x@b.example"]).await;
             assert_uncertain(&result.outcomes[0], code);
             // RST may overtake the replies before it; without them the whole group is uncertain.
@@ -183,21 +183,26 @@ async fn lost_after_the_dot_is_uncertain() {
 #[tokio::test]
 async fn a_clear_no_after_the_dot_is_not_uncertain() {
     for reply in ["421 4.3.2 going down", "451 4.3.0 no"] {
-        let (relay, mut connection) =
-            connected(Script::accepting().on(Step::Content, Action::reply(reply))).await;
-        let outcome = only(send(&mut connection, &["a@b.example"]).await);
-        assert!(matches!(outcome, RecipientOutcome::Later { .. }), "{outcome:?}");
-        assert!(relay.messages().is_empty());
+        for way in ways() {
+            let refusing = |script: Script| script.on(Step::Content, Action::reply(reply));
+            let (relay, mut connection) = way.then(refusing).connected(settings).await;
+            let outcome = only(send(&mut connection, &["a@b.example"]).await);
+            assert!(matches!(outcome, RecipientOutcome::Later { .. }), "{outcome:?}");
+            assert!(taken(&relay).is_empty());
+        }
     }
 }
 
 /// A group that carried the content may have been taken even if not a word came back.
 #[tokio::test]
 async fn a_group_with_its_content_is_uncertain_from_the_first_word_on() {
-    let relay = start(Script::accepting().on(Step::Mail, Action::Silence)).await;
-    let settings = settings_for(&relay, Stage::MailFrom, &Action::Silence);
-    let mut connection = Connection::connect(&settings).await.expect("a session");
-    assert_uncertain(&only(send(&mut connection, &["a@b.example"]).await), FailureClass::TransportError);
+    for action in [Action::Silence, Action::Close, Action::reply("354 what")] {
+        let trusted = ways().remove(0).then(|script| script.on(Step::Mail, action.clone()));
+        let impatient = |relay: &Relay| settings_for(relay, Stage::MailFrom, &action);
+        let (_relay, mut connection) = trusted.connected(impatient).await;
+        let outcome = only(send(&mut connection, &["a@b.example"]).await);
+        assert!(matches!(outcome, RecipientOutcome::Uncertain { .. }), "{action:?}: {outcome:?}");
+    }
 }
 
 #[tokio::test]

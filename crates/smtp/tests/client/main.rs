@@ -11,7 +11,7 @@ use posthaste_smtp::client::{
     ConnectSettings, Connection, Encryption, Envelope, RecipientOutcome, SendResult, SmtpError, Timeouts,
 };
 use posthaste_smtp::failure::{Failure, FailureClass, Stage};
-use posthaste_smtp_sink::relay::{Action, Relay, Script};
+use posthaste_smtp_sink::relay::{Action, Relay, Script, Step, Taken};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +78,60 @@ async fn connected(script: Script) -> (Relay, Connection) {
     let relay = Relay::start(script).await.expect("a free port");
     let connection = Connection::connect(&settings(&relay)).await.expect("a session");
     (relay, connection)
+}
+
+/// A way for a message to go out, and the start of a script that leads to it.
+struct Way {
+    script: Script,
+    /// The session has taken a message before.
+    trusted: bool,
+}
+
+/// Every way.
+fn ways() -> Vec<Way> {
+    let fresh = |script| Way { script, trusted: false };
+    // For the message that earns the trust, whatever comes behind in the script.
+    let usual = [
+        (Step::Mail, "250 2.1.0 ok"),
+        (Step::Rcpt, "250 2.1.5 ok"),
+        (Step::Data, "354 go on"),
+        (Step::Content, "250 2.0.0 taken"),
+    ];
+    let usual = usual
+        .into_iter()
+        .fold(Script::accepting(), |script, (step, reply)| script.first(1, step, Action::reply(reply)));
+    vec![
+        Way { script: usual, trusted: true },
+        fresh(Script::accepting()),
+        fresh(Script::accepting().without("CHUNKING")),
+        fresh(Script::accepting().without("PIPELINING")),
+        fresh(Script::accepting().without("PIPELINING").without("CHUNKING")),
+    ]
+}
+
+impl Way {
+    /// Goes on with the script.
+    fn then(self, more: impl FnOnce(Script) -> Script) -> Self {
+        Self { script: more(self.script), ..self }
+    }
+
+    /// A relay with this script, and a session with it that sends in this way.
+    async fn connected(self, settings: impl FnOnce(&Relay) -> ConnectSettings) -> (Relay, Connection) {
+        let relay = Relay::start(self.script).await.expect("a free port");
+        let mut connection = Connection::connect(&settings(&relay)).await.expect("a session");
+        if self.trusted {
+            assert_accepted(&only(send(&mut connection, &[WARM_UP]).await));
+        }
+        (relay, connection)
+    }
+}
+
+/// The recipient of the message that earns a session's trust.
+const WARM_UP: &str = "warm@up.example";
+
+/// The messages taken, but for that one.
+fn taken(relay: &Relay) -> Vec<Taken> {
+    relay.messages().into_iter().filter(|taken| taken.recipients != [WARM_UP]).collect()
 }
 
 /// Sends [`MESSAGE`].

@@ -6,14 +6,19 @@ use posthaste_smtp::failure::{FailureClass, Stage};
 use posthaste_smtp_sink::relay::{Action, Relay, Script, Step};
 
 #[tokio::test]
-async fn a_small_message_is_one_group_with_bdat() {
+async fn on_a_session_that_has_proved_itself_a_small_message_is_one_group() {
     let (relay, mut connection) = connected(Script::accepting()).await;
     assert_accepted(&only(send(&mut connection, &["a@b.example"]).await));
+    assert_accepted(&only(send(&mut connection, &["c@b.example"]).await));
     connection.quit().await;
-    let expected = "EHLO client.example\r\nMAIL FROM:<sender@client.example> SIZE=32\r\nRCPT TO:<a@b.example>\r\n\
-        BDAT 32 LAST\r\nSubject: hello\r\n\r\nHow are you?\r\nQUIT\r\n";
+    let expected = "EHLO client.example\r\n\
+        MAIL FROM:<sender@client.example> SIZE=32\r\nRCPT TO:<a@b.example>\r\nDATA\r\n\
+        Subject: hello\r\n\r\nHow are you?\r\n.\r\n\
+        MAIL FROM:<sender@client.example> SIZE=32\r\nRCPT TO:<c@b.example>\r\nBDAT 32 LAST\r\n\
+        Subject: hello\r\n\r\nHow are you?\r\n\
+        QUIT\r\n";
     assert_eq!(relay.wait_closed(0).await.text(), expected);
-    assert_eq!(relay.messages()[0].content, MESSAGE);
+    assert!(relay.messages().iter().all(|taken| taken.content == MESSAGE));
 }
 
 #[tokio::test]

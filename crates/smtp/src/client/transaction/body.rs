@@ -11,6 +11,7 @@ use crate::content::Stuffer;
 use crate::failure::{Failure, Stage};
 use std::io::Write as _;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Content is written in blocks of this size, each within the `data_block` timeout.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -111,6 +112,7 @@ impl Connection {
         if reply.is_positive() {
             watch.passed(Passage::AcceptanceRead);
             self.needs_reset = false;
+            self.last_taken = Some(Instant::now());
             job.progress.settle_rest(&RecipientOutcome::Accepted { reply });
             return Ok(());
         }
