@@ -11,9 +11,10 @@ pub mod header;
 pub mod message;
 pub mod mime_sniff;
 pub mod text_from_html;
+pub mod view;
 
 pub use address::{Address, AddressError, Domain, Mailbox};
 pub use dkim::{DkimError, DkimSigner};
 pub use header::{HeaderError, HeaderName, HeaderValue};
 pub use message::{AttachmentPart, BuildError, MessageParts, write_message};
-pub use text_from_html::text_from_html;
+pub use text_from_html::{links_from_html, text_from_html};

@@ -5,11 +5,13 @@
 //! output, whatever the input nests or leaves open.
 
 mod entity;
+mod links;
 mod output;
 mod tag;
 
 use memchr::{memchr, memmem};
 
+pub use links::links_from_html;
 use output::Output;
 use tag::Tag;
 
