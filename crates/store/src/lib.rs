@@ -1,1 +1,62 @@
 //! The only SQL of Posthaste.
+//!
+//! A [`Store`] keeps what must survive: emails, their events, configuration. Each operation is whole: it is one
+//! commit, and nothing outside can see half of one. The store is the truth; everything that says "look again" (bells,
+//! timers) may be lost.
+//!
+//! The public side knows no engine. `engine` is the one place that does.
+
+mod accept;
+mod claim;
+mod configuration;
+mod emails;
+mod engine;
+mod error;
+mod inbox;
+mod outcome;
+mod record;
+mod settings;
+mod sweep;
+mod upkeep;
+mod workers;
+
+pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
+pub use configuration::{Actor, AuditEntry, AuditFilter};
+pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Page, StatsBy};
+pub use error::StoreError;
+pub use inbox::{InboxFilter, InboxSelection};
+pub use outcome::{CancelResult, SettleResult};
+pub use settings::{CommitObserver, StoreSettings};
+pub use sweep::{QueueCounts, SweepReport};
+pub use upkeep::{ErasureReport, Removed};
+pub use workers::WorkerRecord;
+
+pub(crate) use engine::on_engine;
+
+use engine::Engine;
+use engine::sqlite::Sqlite;
+use std::sync::Arc;
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    engine: Engine,
+}
+
+impl Store {
+    /// Opens the embedded store, making and migrating it where needed.
+    pub async fn open(settings: StoreSettings) -> Result<Self, StoreError> {
+        Ok(Self { engine: Engine::Sqlite(Arc::new(Sqlite::open(settings).await?)) })
+    }
+
+    /// Finishes what waits for the writer, moves the log into the database and stops. Later calls are `Closed`.
+    pub async fn close(&self) {
+        on_engine!(self, engine => engine.close().await);
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}

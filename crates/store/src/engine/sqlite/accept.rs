@@ -1,0 +1,229 @@
+//! Accept, the hot write: one row of state, one of payload, one or two events per email.
+
+use super::Sqlite;
+use super::trouble::Trouble;
+use super::tx::{Chain, Place, Tx, client_number};
+use crate::StoreError;
+use crate::accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
+use crate::record::{
+    blobs_of, content_json, failure_code, head_json, initial_states, states_json, status_code,
+};
+use posthaste_model::attempt::Claim;
+use posthaste_model::email::{BlobHash, Email};
+use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::{ClientId, FailureCode, RecipientStatus, Status, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
+
+/// What an email that is wholly suppressed fails with.
+const ALL_SUPPRESSED: &str = "every recipient is on the suppression list";
+
+/// An email with its columns made ready, so that the writer only writes.
+struct Row {
+    email: Arc<Email>,
+    head: Vec<u8>,
+    content: Vec<u8>,
+    /// `None` when every recipient is to be tried.
+    states: Option<String>,
+    blobs: Vec<BlobHash>,
+    status: Status,
+}
+
+fn prepare(email: Arc<Email>, now: Timestamp) -> Result<Row, StoreError> {
+    let states = if email.recipients.iter().any(|recipient| recipient.suppressed.is_some()) {
+        Some(states_json(&initial_states(&email, now))?)
+    } else {
+        None
+    };
+    Ok(Row {
+        head: head_json(&email)?,
+        content: content_json(&email)?,
+        states,
+        blobs: blobs_of(&email),
+        status: initial_status(&email, now),
+        email,
+    })
+}
+
+impl Sqlite {
+    pub(crate) async fn accept(&self, acceptance: Acceptance) -> Result<AcceptResult, StoreError> {
+        let Acceptance { emails, idempotency, lease, revision, now } = acceptance;
+        let rows: Result<Vec<Row>, StoreError> =
+            emails.into_iter().map(|email| prepare(email, now)).collect();
+        let rows = rows?;
+        self.write(rows.len().max(1), move |tx| {
+            if let Some(claim) = &idempotency
+                && let Some(found) = look_up(tx.connection, claim, now)?
+            {
+                return Ok(match found {
+                    ReplayFound::Answer(answer) => AcceptResult::Replayed(answer),
+                    ReplayFound::Reused => AcceptResult::KeyReused,
+                });
+            }
+            if tx.revision()? != revision {
+                return Ok(AcceptResult::StaleRevision);
+            }
+            let mut claims = Vec::new();
+            for row in &rows {
+                claims.extend(insert(tx, row, lease, now)?);
+            }
+            if let Some(claim) = &idempotency {
+                keep_key(tx, claim)?;
+            }
+            Ok(AcceptResult::Accepted { claims })
+        })
+        .await
+    }
+
+    pub(crate) async fn replay(
+        &self,
+        client_id: ClientId,
+        endpoint: &'static str,
+        key: &str,
+        fingerprint: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<ReplayFound>, StoreError> {
+        let key = key.to_owned();
+        let claim =
+            IdempotencyClaim { client_id, endpoint, key, fingerprint, answer: Vec::new(), keep_until: now };
+        self.readers.read(move |connection| look_up(connection, &claim, now)).await
+    }
+}
+
+/// What an idempotency key stands for at `now`; one past its time stands for nothing.
+fn look_up(
+    connection: &Connection,
+    claim: &IdempotencyClaim,
+    now: Timestamp,
+) -> Result<Option<ReplayFound>, Trouble> {
+    let Some(client) = client_number(connection, claim.client_id)? else { return Ok(None) };
+    let found = connection
+        .prepare_cached(
+            "SELECT fingerprint, answer FROM idempotency
+             WHERE client = ?1 AND endpoint = ?2 AND key = ?3 AND keep_until > ?4",
+        )?
+        .query_row(params![client, claim.endpoint, claim.key, now.millis()], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?;
+    Ok(found.map(|(fingerprint, answer)| {
+        if fingerprint == claim.fingerprint { ReplayFound::Answer(answer) } else { ReplayFound::Reused }
+    }))
+}
+
+fn keep_key(tx: &mut Tx<'_>, claim: &IdempotencyClaim) -> Result<(), Trouble> {
+    let client = tx.client(claim.client_id)?;
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO idempotency (client, endpoint, key, fingerprint, answer, keep_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (client, endpoint, key) DO UPDATE SET
+                fingerprint = excluded.fingerprint, answer = excluded.answer, keep_until = excluded.keep_until",
+        )?
+        .execute(params![
+            client,
+            claim.endpoint,
+            claim.key,
+            claim.fingerprint,
+            claim.answer,
+            claim.keep_until.millis()
+        ])?;
+    Ok(())
+}
+
+/// Writes one email; the claim on it when it is leased at once.
+fn insert(
+    tx: &mut Tx<'_>,
+    row: &Row,
+    lease: Option<Lease>,
+    now: Timestamp,
+) -> Result<Option<Claim>, Trouble> {
+    let email = &row.email;
+    let lease = lease.filter(|_| row.status == Status::Queued);
+    let n = tx.next_email()?;
+    let chain = first_events(tx, n, row, lease.is_some(), now)?;
+    let due_at = match row.status {
+        Status::Queued => Some(lease.map_or(now, |lease| lease.until)),
+        Status::Scheduled => email.send_at,
+        _ => None,
+    };
+    let owner = lease.map(|lease| tx.worker(lease.worker, now)).transpose()?;
+    let status = if lease.is_some() { Status::Processing } else { row.status };
+    let client = tx.client(email.client_id)?;
+    let place =
+        Place { client, domain: tx.domain(&email.domain)?, requested_at: email.requested_at.millis() };
+    let failed = row.status == Status::Failed;
+    let leased = i64::from(lease.is_some());
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO emails (n, id, client, domain, status, priority, recipient_count, requested_at,
+                updated_at, due_at, lease_owner, fence, attempts, uncertain_ends, events, last_event,
+                failure_code, failure_message, recipients)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, 0, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            n,
+            email.id.as_bytes(),
+            client,
+            place.domain,
+            status_code(status),
+            email.priority.get(),
+            email.recipients.len() as i64,
+            place.requested_at,
+            now.millis(),
+            due_at.map(Timestamp::millis),
+            owner,
+            leased,
+            chain.length,
+            chain.last,
+            failed.then_some(failure_code(FailureCode::Suppressed)),
+            failed.then_some(ALL_SUPPRESSED),
+            row.states,
+        ])?;
+    tx.connection
+        .prepare_cached("INSERT INTO bodies (n, head, content) VALUES (?1, ?2, ?3)")?
+        .execute(params![n, row.head, row.content])?;
+    for blob in &row.blobs {
+        tx.connection
+            .prepare_cached("INSERT OR IGNORE INTO blob_references (sha256, n) VALUES (?1, ?2)")?
+            .execute(params![blob.0, n])?;
+    }
+    tx.count_new(n, place, status, &email.tags);
+    Ok(lease.map(|lease| first_claim(row, lease, now)))
+}
+
+fn first_events(tx: &mut Tx<'_>, n: i64, row: &Row, leased: bool, now: Timestamp) -> Result<Chain, Trouble> {
+    let event = |kind, recipient, attempt, detail| NewEvent { kind, at: now, recipient, attempt, detail };
+    let none = Chain::default();
+    if row.status == Status::Failed {
+        return tx.append(n, none, &event(EventKind::Failed, None, 0, Some(ALL_SUPPRESSED.to_owned())));
+    }
+    let kind = if row.status == Status::Scheduled { EventKind::Scheduled } else { EventKind::Queued };
+    let mut chain = tx.append(n, none, &event(kind, None, 0, None))?;
+    for (index, recipient) in row.email.recipients.iter().enumerate() {
+        if let Some(reason) = &recipient.suppressed {
+            chain = tx.append(n, chain, &event(EventKind::Failed, Some(index), 0, Some(reason.clone())))?;
+        }
+    }
+    if leased {
+        chain = tx.append(n, chain, &event(EventKind::Processing, None, 1, None))?;
+    }
+    Ok(chain)
+}
+
+/// The claim as a worker would have got it from the table.
+fn first_claim(row: &Row, lease: Lease, now: Timestamp) -> Claim {
+    let recipients = initial_states(&row.email, now);
+    debug_assert!(recipients.iter().any(|state| state.status == RecipientStatus::Queued));
+    Claim {
+        email: Arc::clone(&row.email),
+        status: Status::Queued,
+        recipients,
+        attempt: 1,
+        fence: 1,
+        uncertain_ends: 0,
+        lease_until: lease.until,
+        sent_at: None,
+        last_error: None,
+    }
+}

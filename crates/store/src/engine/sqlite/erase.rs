@@ -1,0 +1,233 @@
+//! Erasure of a person's data (GDPR). The address, the content made for it and every text that may quote it go; what
+//! remains is that an email was sent. While other recipients of the same email are still to be tried its content
+//! stays, and goes with retention.
+
+use super::Sqlite;
+use super::file;
+use super::finders;
+use super::list::Search;
+use super::retention::{drop_body, references};
+use super::rows::{State, state_by_number};
+use super::trouble::Trouble;
+use super::tx::{Tx, client_number};
+use crate::StoreError;
+use crate::emails::EmailFilter;
+use crate::record::{damaged, mailbox, states_json, states_of, status_code};
+use crate::upkeep::ErasureReport;
+use posthaste_model::email::{BlobHash, RecipientState};
+use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::{ClientId, RecipientStatus, Status, Timestamp};
+use rusqlite::params;
+use serde_json::Value;
+
+/// Emails changed in one transaction.
+const STEP: usize = 100;
+/// What stands where the address stood (RFC 2606: never a real domain).
+const ERASED: &str = "erased@erased.invalid";
+
+impl Sqlite {
+    pub(crate) async fn erase_recipient(
+        &self,
+        client_id: Option<ClientId>,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<ErasureReport, StoreError> {
+        let mut report = ErasureReport::default();
+        loop {
+            let address = address.to_owned();
+            let step = self.write_alone(move |tx| erase_step(tx, client_id, &address, now)).await?;
+            let is_done = step.emails == 0 && step.inbox_messages == 0;
+            report.emails += step.emails;
+            report.bodies += step.bodies;
+            report.cancelled += step.cancelled;
+            report.events += step.events;
+            report.inbox_messages += step.inbox_messages;
+            report.blobs.extend(step.blobs);
+            if is_done {
+                break;
+            }
+        }
+        report.blobs.sort_unstable();
+        report.blobs.dedup();
+        self.empty_log().await?;
+        Ok(report)
+    }
+
+    /// Moves the log into the database and cuts it off, so that what was erased is not in it either.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        let path = self.readers.path().to_owned();
+        let emptied = tokio::task::spawn_blocking(move || {
+            let connection = file::open(&path)?;
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok::<_, Trouble>(())
+        });
+        emptied.await.map_err(|error| StoreError::Unavailable(error.to_string()))?.map_err(StoreError::from)
+    }
+}
+
+fn erase_step(
+    tx: &mut Tx<'_>,
+    client_id: Option<ClientId>,
+    address: &str,
+    now: Timestamp,
+) -> Result<ErasureReport, Trouble> {
+    let clients = match client_id {
+        Some(id) => client_number(tx.connection, id)?.into_iter().collect(),
+        None => all_clients(tx)?,
+    };
+    // What is overwritten and freed is zeroed, not only forgotten.
+    tx.connection.pragma_update(None, "secure_delete", true)?;
+    let outcome = erase_of_clients(tx, &clients, address, now);
+    tx.connection.pragma_update(None, "secure_delete", false)?;
+    outcome
+}
+
+fn all_clients(tx: &Tx<'_>) -> Result<Vec<i64>, Trouble> {
+    let mut statement = tx.connection.prepare_cached("SELECT n FROM clients")?;
+    let numbers = statement.query_map([], |row| row.get(0))?;
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+fn erase_of_clients(
+    tx: &mut Tx<'_>,
+    clients: &[i64],
+    address: &str,
+    now: Timestamp,
+) -> Result<ErasureReport, Trouble> {
+    let mut report = ErasureReport::default();
+    let filter = EmailFilter { recipient: Some(address.to_owned()), ..EmailFilter::default() };
+    for &client in clients {
+        let mut numbers = Vec::new();
+        Search::new(tx.connection, client, &filter)?.each(i64::MAX, |n| {
+            numbers.push(n);
+            numbers.len() < STEP
+        })?;
+        for n in numbers {
+            if let Some(state) = state_by_number(tx.connection, n)? {
+                erase_one(tx, &state, address, now, &mut report)?;
+            }
+        }
+        erase_inbox(tx, client, address, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn erase_one(
+    tx: &mut Tx<'_>,
+    state: &State,
+    address: &str,
+    now: Timestamp,
+    report: &mut ErasureReport,
+) -> Result<(), Trouble> {
+    let n = state.n;
+    let old: Vec<u8> =
+        tx.connection.query_row("SELECT head FROM bodies WHERE n = ?1", [n], |row| row.get(0))?;
+    let mut head: Value = serde_json::from_slice(&old).map_err(|_| damaged("head of an email"))?;
+    let erased = replace_address(&mut head, address)?;
+    let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
+    report.cancelled += withdraw(&mut states, &erased, now);
+    let others_wait = states.iter().any(|recipient| recipient.status == RecipientStatus::Queued);
+    if !others_wait {
+        if drop_body(tx, n, &mut report.blobs)? {
+            report.bodies += 1;
+        }
+        for (part, empty) in
+            [("subject", Value::from("")), ("metadata", Value::Object(serde_json::Map::new()))]
+        {
+            head[part] = empty;
+        }
+        head["attachments"] = Value::Array(Vec::new());
+    }
+    head["decisions"] = Value::Array(Vec::new());
+    finders::remove(tx.connection, state.place.client, n, &old)?;
+    let new = head.to_string().into_bytes();
+    tx.connection.execute("UPDATE bodies SET head = ?2 WHERE n = ?1", params![n, new])?;
+    finders::add(tx.connection, state.place.client, n, &new)?;
+    report.events += tx.connection.execute(CLEAR_EVENTS, params![state.chain.last])? as u64;
+    tx.connection.execute(
+        "UPDATE emails SET recipients = ?2, error = NULL, updated_at = ?3,
+            failure_message = CASE WHEN failure_message IS NULL THEN NULL ELSE 'erased' END WHERE n = ?1",
+        params![n, states_json(&states)?, now.millis()],
+    )?;
+    if !others_wait && state.status.is_cancellable() && state.lease_owner.is_none() {
+        cancel(tx, state, now)?;
+    }
+    report.emails += 1;
+    Ok(())
+}
+
+/// Clears the texts along a chain of events.
+const CLEAR_EVENTS: &str = "WITH RECURSIVE chain (id) AS (
+        SELECT ?1 UNION ALL SELECT e.previous FROM events e JOIN chain USING (id) WHERE e.previous IS NOT NULL
+    ) UPDATE events SET detail = NULL WHERE id IN (SELECT id FROM chain) AND detail IS NOT NULL";
+
+/// Puts something harmless where the address stood; the indexes of the recipients it concerned.
+fn replace_address(head: &mut Value, address: &str) -> Result<Vec<usize>, Trouble> {
+    let mut erased = Vec::new();
+    let recipients = head["to"].as_array_mut().ok_or_else(|| damaged("head of an email"))?;
+    for (index, recipient) in recipients.iter_mut().enumerate() {
+        let text = recipient[1].as_str().ok_or_else(|| damaged("head of an email"))?;
+        if mailbox(text)?.address.canonical() == address {
+            recipient[1] = Value::from(ERASED);
+            erased.push(index);
+        }
+    }
+    if let Some(reply_to) = head.get_mut("reply_to").and_then(Value::as_array_mut) {
+        reply_to.retain(|text| {
+            let parsed = text.as_str().and_then(|text| mailbox(text).ok());
+            parsed.is_none_or(|mailbox| mailbox.address.canonical() != address)
+        });
+    }
+    Ok(erased)
+}
+
+/// Withdraws the erased recipients that were still to be tried; how many.
+fn withdraw(states: &mut [RecipientState], erased: &[usize], now: Timestamp) -> u64 {
+    let mut withdrawn = 0;
+    for index in erased {
+        let Some(state) = states.get_mut(*index) else { continue };
+        state.last_reply = None;
+        if state.status == RecipientStatus::Queued {
+            state.status = RecipientStatus::Cancelled;
+            state.updated_at = now;
+            withdrawn += 1;
+        }
+    }
+    withdrawn
+}
+
+fn cancel(tx: &mut Tx<'_>, state: &State, now: Timestamp) -> Result<(), Trouble> {
+    let event = NewEvent {
+        kind: EventKind::Cancelled,
+        at: now,
+        recipient: None,
+        attempt: 0,
+        detail: Some("its recipients were erased".into()),
+    };
+    let chain = tx.append(state.n, state.chain, &event)?;
+    tx.connection.execute(
+        "UPDATE emails SET status = ?2, due_at = NULL, events = ?3, last_event = ?4 WHERE n = ?1",
+        params![state.n, status_code(Status::Cancelled), chain.length, chain.last],
+    )?;
+    tx.count_move(state.place, state.status, Status::Cancelled);
+    Ok(())
+}
+
+/// Removes messages in the inbox that were delivered to the address.
+fn erase_inbox(tx: &Tx<'_>, client: i64, address: &str, report: &mut ErasureReport) -> Result<(), Trouble> {
+    let mut statement = tx.connection.prepare_cached(
+        "SELECT n, sha256 FROM inbox WHERE client = ?1
+            AND EXISTS (SELECT 1 FROM json_each(recipients) WHERE lower(value) = lower(?2)) LIMIT ?3",
+    )?;
+    let found = statement
+        .query_map(params![client, address, STEP], |row| Ok((row.get(0)?, BlobHash(row.get(1)?))))?
+        .collect::<Result<Vec<(i64, BlobHash)>, _>>()?;
+    for (n, blob) in found {
+        tx.connection.execute("DELETE FROM inbox WHERE n = ?1", [n])?;
+        report.inbox_messages += 1;
+        if references(tx.connection, blob)? == 0 {
+            report.blobs.push(blob);
+        }
+    }
+    Ok(())
+}

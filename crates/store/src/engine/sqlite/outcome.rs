@@ -1,0 +1,170 @@
+//! Outcomes of attempts, and cancels.
+
+use super::Sqlite;
+use super::rows::{State, state_by_id, state_of_client};
+use super::trouble::Trouble;
+use super::tx::{Tx, client_number};
+use crate::StoreError;
+use crate::outcome::{CancelResult, SettleResult};
+use crate::record::{apply_changes, failure_code, states_json, states_of, status_code};
+use posthaste_model::attempt::Settlement;
+use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::{ClientId, EmailId, RecipientStatus, Status, Timestamp};
+use rusqlite::params;
+
+impl Sqlite {
+    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<SettleResult>, StoreError> {
+        self.write(settlements.len().max(1), move |tx| {
+            settlements.iter().map(|settlement| settle(tx, settlement)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        client_id: ClientId,
+        email_id: EmailId,
+        now: Timestamp,
+    ) -> Result<CancelResult, StoreError> {
+        self.write(1, move |tx| cancel(tx, client_id, email_id, now)).await
+    }
+}
+
+fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trouble> {
+    let Some(state) = state_by_id(tx.connection, settlement.email_id)? else {
+        return Ok(SettleResult::Fenced);
+    };
+    // A lease past its end that nobody took over still counts: better a late record than a second delivery.
+    if state.fence != settlement.fence || state.lease_owner.is_none() {
+        return Ok(SettleResult::Fenced);
+    }
+    let Some(status) = next_status(state.status, settlement.status) else {
+        tracing::error!(
+            email.id = %settlement.email_id,
+            from = state.status.as_str(),
+            to = settlement.status.as_str(),
+            "an outcome that cannot follow was not recorded"
+        );
+        return Ok(SettleResult::Fenced);
+    };
+    let mut chain = state.chain;
+    for event in &settlement.events {
+        chain = tx.append(state.n, chain, event)?;
+    }
+    write(tx, &state, settlement, status, chain.length, chain.last)?;
+    tx.count_move(state.place, state.status, status);
+    Ok(SettleResult::Recorded)
+}
+
+/// The status after an outcome; `None` when it cannot follow. Better-informed news that came meanwhile stays, and
+/// `sent` stays while recipients are left over.
+fn next_status(from: Status, to: Status) -> Option<Status> {
+    use Status::{Bounced, Complained, Delivered, Sent};
+    match (from, to) {
+        _ if from == to || from.may_become(to) => Some(to),
+        (Delivered | Bounced | Complained, Sent) => Some(from),
+        _ => None,
+    }
+}
+
+fn write(
+    tx: &Tx<'_>,
+    state: &State,
+    settlement: &Settlement,
+    status: Status,
+    events: i64,
+    last_event: i64,
+) -> Result<(), Trouble> {
+    let recipients = if settlement.recipients.is_empty() {
+        None
+    } else {
+        let mut states =
+            states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
+        apply_changes(&mut states, &settlement.recipients, settlement.at);
+        Some(states_json(&states)?)
+    };
+    // What is over for good is never due.
+    let due_at =
+        settlement.next_attempt_at.filter(|_| status != Status::Failed && status != Status::Cancelled);
+    let (code, message) = match &settlement.failure {
+        Some((code, message)) => (Some(failure_code(*code)), Some(message)),
+        None => (None, None),
+    };
+    tx.connection
+        .prepare_cached(
+            "UPDATE emails SET status = ?2, due_at = ?3, lease_owner = NULL, attempts = ?4,
+                uncertain_ends = ?5, events = ?6, last_event = ?7, updated_at = ?8, sent_at = ?9,
+                failure_code = ?10, failure_message = ?11, error = ?12, provider = coalesce(?13, provider),
+                provider_message_id = coalesce(?14, provider_message_id), recipients = coalesce(?15, recipients)
+             WHERE n = ?1",
+        )?
+        .execute(params![
+            state.n,
+            status_code(status),
+            due_at.map(Timestamp::millis),
+            settlement.attempts,
+            settlement.uncertain_ends,
+            events,
+            last_event,
+            settlement.at.millis(),
+            settlement.sent_at.map(Timestamp::millis),
+            code,
+            message,
+            settlement.error,
+            settlement.provider,
+            settlement.provider_message_id,
+            recipients,
+        ])?;
+    Ok(())
+}
+
+fn cancel(
+    tx: &mut Tx<'_>,
+    client_id: ClientId,
+    email_id: EmailId,
+    now: Timestamp,
+) -> Result<CancelResult, Trouble> {
+    let Some(client) = client_number(tx.connection, client_id)? else { return Ok(CancelResult::NotFound) };
+    let Some(state) = state_of_client(tx.connection, client, email_id)? else {
+        return Ok(CancelResult::NotFound);
+    };
+    if !state.status.is_cancellable() || state.lease_owner.is_some() {
+        return Ok(CancelResult::NotCancellable(state.status));
+    }
+    let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
+    for recipient in states.iter_mut().filter(|r| r.status == RecipientStatus::Queued) {
+        recipient.status = RecipientStatus::Cancelled;
+        recipient.updated_at = now;
+    }
+    let event = NewEvent { kind: EventKind::Cancelled, at: now, recipient: None, attempt: 0, detail: None };
+    let chain = tx.append(state.n, state.chain, &event)?;
+    tx.connection
+        .prepare_cached(
+            "UPDATE emails SET status = ?2, due_at = NULL, events = ?3, last_event = ?4, updated_at = ?5,
+                recipients = ?6 WHERE n = ?1",
+        )?
+        .execute(params![
+            state.n,
+            status_code(Status::Cancelled),
+            chain.length,
+            chain.last,
+            now.millis(),
+            states_json(&states)?,
+        ])?;
+    tx.count_move(state.place, state.status, Status::Cancelled);
+    Ok(CancelResult::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_is_not_undone_and_sent_never_goes_back() {
+        assert_eq!(next_status(Status::Processing, Status::Queued), Some(Status::Queued));
+        assert_eq!(next_status(Status::Sent, Status::Sent), Some(Status::Sent));
+        assert_eq!(next_status(Status::Delivered, Status::Sent), Some(Status::Delivered));
+        assert_eq!(next_status(Status::Sent, Status::Queued), None);
+        assert_eq!(next_status(Status::Cancelled, Status::Sent), None);
+    }
+}

@@ -1,0 +1,200 @@
+//! Statistics from counts that are kept by hour; only the begun hours at both ends are looked through.
+
+use super::Sqlite;
+use super::finders::{FinderHead, indexed_up_to};
+use super::list::number_range;
+use super::trouble::Trouble;
+use super::tx::{HOUR_MS, client_number};
+use crate::StoreError;
+use crate::emails::StatsBy;
+use crate::record::{damaged, status_of};
+use posthaste_model::{ClientId, Timestamp};
+use rusqlite::{Connection, params};
+use std::collections::{BTreeMap, HashMap};
+
+impl Sqlite {
+    pub(crate) async fn stats(
+        &self,
+        client_id: ClientId,
+        from: Timestamp,
+        to: Timestamp,
+        by: StatsBy,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers
+            .read(move |connection| {
+                let Some(client) = client_number(connection, client_id)? else { return Ok(Vec::new()) };
+                let sums = match by {
+                    StatsBy::Tag => by_tag(connection, client, from.millis(), to.millis())?,
+                    _ => by_column(connection, client, from.millis(), to.millis(), by)?,
+                };
+                let positive =
+                    sums.into_iter().filter_map(|(key, sum)| Some((key, u64::try_from(sum).ok()?)));
+                Ok(positive.filter(|(_, sum)| *sum > 0).collect())
+            })
+            .await
+    }
+}
+
+/// So many emails of an hour, a domain and a status.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) hour: i64,
+    pub(super) domain: i64,
+    pub(super) status: i64,
+    pub(super) amount: i64,
+}
+
+fn by_column(
+    connection: &Connection,
+    client: i64,
+    from: i64,
+    to: i64,
+    by: StatsBy,
+) -> Result<BTreeMap<String, i64>, Trouble> {
+    let mut sums: HashMap<i64, i64> = HashMap::new();
+    visit_counts(connection, client, from, to, |counted| {
+        let key = match by {
+            StatsBy::Status | StatsBy::Tag => counted.status,
+            StatsBy::Domain => counted.domain,
+            StatsBy::Hour => counted.hour,
+            StatsBy::Day => counted.hour.div_euclid(24),
+        };
+        *sums.entry(key).or_default() += counted.amount;
+    })?;
+    let mut named = BTreeMap::new();
+    for (key, sum) in sums {
+        let name = match by {
+            StatsBy::Status | StatsBy::Tag => status_of(key)?.to_string(),
+            StatsBy::Domain => {
+                let sql = "SELECT name FROM domain_names WHERE n = ?1";
+                connection.prepare_cached(sql)?.query_row([key], |row| row.get(0))?
+            }
+            StatsBy::Hour => Timestamp::from_millis(key * HOUR_MS).to_string().replace(".000Z", "Z"),
+            StatsBy::Day => Timestamp::from_millis(key * 24 * HOUR_MS).date(),
+        };
+        named.insert(name, sum);
+    }
+    Ok(named)
+}
+
+/// The whole hours from `from` to `to`, as a range that may be empty, and the begun ones beside it.
+fn hours(from: i64, to: i64) -> ((i64, i64), [(i64, i64); 2]) {
+    let first = if from == i64::MIN {
+        i64::MIN / HOUR_MS
+    } else {
+        from.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS)
+    };
+    let last = to.div_euclid(HOUR_MS);
+    if first >= last {
+        return ((0, 0), [(from, to), (0, 0)]);
+    }
+    let before = if from == i64::MIN { (0, 0) } else { (from, first * HOUR_MS) };
+    let after = if to == i64::MAX { (0, 0) } else { (last * HOUR_MS, to) };
+    ((first, last), [before, after])
+}
+
+/// Visits the counts of a client's emails requested from `from` until before `to`.
+pub(super) fn visit_counts(
+    connection: &Connection,
+    client: i64,
+    from: i64,
+    to: i64,
+    mut visit: impl FnMut(Counted),
+) -> Result<(), Trouble> {
+    let ((first, last), edges) = hours(from, to);
+    let mut statement = connection.prepare_cached(
+        "SELECT hour, domain, status, amount FROM counts WHERE client = ?1 AND hour >= ?2 AND hour < ?3",
+    )?;
+    let mut rows = statement.query(params![client, first, last])?;
+    while let Some(row) = rows.next()? {
+        visit(Counted { hour: row.get(0)?, domain: row.get(1)?, status: row.get(2)?, amount: row.get(3)? });
+    }
+    for (from, to) in edges {
+        let columns = "e.requested_at, e.domain, e.status";
+        visit_emails(connection, columns, client, from, to, |row| {
+            let at: i64 = row.get(0)?;
+            let hour = at.div_euclid(HOUR_MS);
+            visit(Counted { hour, domain: row.get(1)?, status: row.get(2)?, amount: 1 });
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn by_tag(
+    connection: &Connection,
+    client: i64,
+    from: i64,
+    to: i64,
+) -> Result<BTreeMap<String, i64>, Trouble> {
+    let ((first, last), edges) = hours(from, to);
+    let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT tag, sum(amount) FROM tag_counts WHERE client = ?1 AND hour >= ?2 AND hour < ?3 GROUP BY tag",
+    )?;
+    let mut rows = statement.query(params![client, first, last])?;
+    while let Some(row) = rows.next()? {
+        sums.insert(row.get(0)?, row.get(1)?);
+    }
+    for (from, to) in edges {
+        let columns = "(SELECT head FROM bodies b WHERE b.n = e.n)";
+        visit_emails(connection, columns, client, from, to, |row| {
+            let head = row.get_ref(0)?.as_blob().map_err(|_| damaged("head of an email"))?;
+            for tag in FinderHead::read(head)?.tags {
+                *sums.entry(tag).or_default() += 1;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(sums)
+}
+
+/// Visits a client's emails requested from `from` until before `to`, one by one.
+fn visit_emails(
+    connection: &Connection,
+    columns: &str,
+    client: i64,
+    from: i64,
+    to: i64,
+    mut visit: impl FnMut(&rusqlite::Row<'_>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    if from >= to {
+        return Ok(());
+    }
+    let Some((low, high)) = number_range(connection, client, from, to)? else { return Ok(()) };
+    let indexed = indexed_up_to(connection)?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {columns} FROM finders f JOIN emails e ON e.n = f.n
+         WHERE f.client = ?1 AND f.kind = 0 AND f.value = '' AND f.n BETWEEN ?2 AND ?3
+            AND e.requested_at >= ?4 AND e.requested_at < ?5"
+    ))?;
+    let mut rows = statement.query(params![client, low, high.min(indexed), from, to])?;
+    while let Some(row) = rows.next()? {
+        visit(row)?;
+    }
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {columns} FROM emails e
+         WHERE e.client = ?1 AND e.n BETWEEN ?2 AND ?3 AND e.requested_at >= ?4 AND e.requested_at < ?5"
+    ))?;
+    let mut rows = statement.query(params![client, low.max(indexed + 1), high, from, to])?;
+    while let Some(row) = rows.next()? {
+        visit(row)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_hours_and_what_is_left_at_both_ends() {
+        let h = HOUR_MS;
+        assert_eq!(hours(0, 2 * h), ((0, 2), [(0, 0), (2 * h, 2 * h)]));
+        assert_eq!(hours(1, 2 * h + 5), ((1, 2), [(1, h), (2 * h, 2 * h + 5)]));
+        assert_eq!(hours(5, 9), ((0, 0), [(5, 9), (0, 0)]));
+        assert_eq!(hours(h + 5, 2 * h + 9), ((0, 0), [(h + 5, 2 * h + 9), (0, 0)]));
+        let ((first, last), edges) = hours(i64::MIN, i64::MAX);
+        assert!(first < 0 && last > 0 && edges.iter().all(|(from, to)| from >= to));
+    }
+}

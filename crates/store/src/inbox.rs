@@ -1,0 +1,67 @@
+//! The inbox transport's messages.
+
+use crate::{Store, StoreError, on_engine};
+use posthaste_model::inbox::InboxMessage;
+use posthaste_model::{ClientId, InboxId, Timestamp};
+
+/// Which messages; all given conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboxFilter {
+    /// Of this client; `None`: of all (for operators).
+    pub client: Option<ClientId>,
+    /// This text stands in subject, sender or recipients, in any case (ASCII).
+    pub q: Option<String>,
+    /// Delivered to this address, in any case.
+    pub to: Option<String>,
+    /// Received at or after.
+    pub after: Option<Timestamp>,
+}
+
+/// Which messages to delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxSelection {
+    /// These.
+    Ids(Vec<InboxId>),
+    /// All of the client's, or of the installation.
+    All,
+}
+
+impl Store {
+    /// Keeps a message; keeping the same id again changes nothing.
+    pub async fn inbox_add(&self, message: InboxMessage) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.inbox_add(message).await)
+    }
+
+    /// Messages, newest first, before message `before`.
+    pub async fn inbox_list(
+        &self,
+        filter: &InboxFilter,
+        before: Option<InboxId>,
+        limit: usize,
+    ) -> Result<Vec<InboxMessage>, StoreError> {
+        on_engine!(self, engine => engine.inbox_list(filter.clone(), before, limit).await)
+    }
+
+    /// A message of a client, or of any when none is given.
+    pub async fn inbox_get(
+        &self,
+        client: Option<ClientId>,
+        id: InboxId,
+    ) -> Result<Option<InboxMessage>, StoreError> {
+        on_engine!(self, engine => engine.inbox_get(client, id).await)
+    }
+
+    /// Deletes messages; how many.
+    pub async fn inbox_delete(
+        &self,
+        client: Option<ClientId>,
+        which: InboxSelection,
+    ) -> Result<u64, StoreError> {
+        on_engine!(self, engine => engine.inbox_delete(client, which).await)
+    }
+
+    /// How many messages a client has, or all have.
+    pub async fn inbox_count(&self, client: Option<ClientId>) -> Result<u64, StoreError> {
+        on_engine!(self, engine => engine.inbox_count(client).await)
+    }
+}

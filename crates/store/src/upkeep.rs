@@ -1,0 +1,87 @@
+//! What time and operators ask of the store as a whole: retention, erasure, backup, checks.
+
+use crate::{Store, StoreError, on_engine};
+use posthaste_model::email::BlobHash;
+use posthaste_model::{ClientId, Timestamp};
+use std::path::Path;
+
+/// What one step of retention removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Contents of emails dropped, their records kept.
+    pub bodies: u64,
+    /// Emails removed with their events.
+    pub records: u64,
+    /// Idempotency keys past their time.
+    pub idempotency_keys: u64,
+    /// Blobs that nothing refers to any more. Ask `blob_references` again before removing one: it may be in use anew.
+    pub blobs: Vec<BlobHash>,
+}
+
+impl Removed {
+    /// Whether the step found nothing more to do.
+    pub const fn is_nothing(&self) -> bool {
+        self.bodies == 0 && self.records == 0 && self.idempotency_keys == 0
+    }
+}
+
+/// What an erasure removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErasureReport {
+    /// Emails in which the address was replaced.
+    pub emails: u64,
+    /// Contents removed with it.
+    pub bodies: u64,
+    /// Recipients that were still to be tried and now never will be.
+    pub cancelled: u64,
+    /// Events whose text was removed.
+    pub events: u64,
+    /// Messages removed from the inbox.
+    pub inbox_messages: u64,
+    /// Blobs that nothing refers to any more; see `Removed::blobs`.
+    pub blobs: Vec<BlobHash>,
+}
+
+impl Store {
+    /// One step of retention over all clients: drops contents of settled emails requested before `bodies_before`, and
+    /// whole records before `records_before`; at most `limit` of each. Idempotency keys go by `now`.
+    pub async fn drop_old(
+        &self,
+        bodies_before: Timestamp,
+        records_before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Removed, StoreError> {
+        on_engine!(self, engine => engine.drop_old(bodies_before, records_before, now, limit).await)
+    }
+
+    /// How many emails and inbox messages refer to a blob.
+    pub async fn blob_references(&self, hash: &BlobHash) -> Result<u64, StoreError> {
+        on_engine!(self, engine => engine.blob_references(*hash).await)
+    }
+
+    /// Erases a recipient (canonical address) from the emails of one client, or of all.
+    pub async fn erase_recipient(
+        &self,
+        client_id: Option<ClientId>,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<ErasureReport, StoreError> {
+        on_engine!(self, engine => engine.erase_recipient(client_id, address, now).await)
+    }
+
+    /// Writes a consistent copy to the file `path` (0600, must not exist) while the store runs.
+    pub async fn backup(&self, path: &Path) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.backup(path).await)
+    }
+
+    /// Reads the whole store and checks that it is whole; `Corrupt` when it is not.
+    pub async fn check_integrity(&self) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.check_integrity().await)
+    }
+
+    /// A read and a durable write that changes nothing, within two seconds.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.ping().await)
+    }
+}

@@ -1,0 +1,111 @@
+//! Claiming: each due email to one worker at a time, by priority, and again when a lease ran out.
+
+use crate::fixture::*;
+use posthaste_model::email::Priority;
+use posthaste_model::event::EventKind;
+use posthaste_model::{EmailId, Status};
+use posthaste_store::Store;
+use std::collections::HashMap;
+use tokio::task::JoinSet;
+
+crate::on_every_engine!(
+    a_lease_that_ran_out_is_claimed_again,
+    scheduled_mail_is_due_at_its_time,
+    a_renewed_lease_is_kept_and_a_lost_one_is_told,
+    handing_back_does_not_count_the_attempt,
+    higher_priorities_first_and_none_starves,
+    four_claimers_get_each_email_once,
+);
+
+async fn a_lease_that_ran_out_is_claimed_again(store: &Store) {
+    let first = accept_leased(store, vec![email()]).await.remove(0);
+    assert!(claim(store, 2, at(59), 10).await.is_empty());
+    let second = claim(store, 2, at(60), 10).await.remove(0);
+    assert_eq!((second.fence, second.attempt, second.lease_until), (2, 2, at(120)));
+    assert_eq!(second.status, Status::Processing);
+    let id = first.email.id;
+    let kinds = [EventKind::Queued, EventKind::Processing, EventKind::LeaseExpired, EventKind::Processing];
+    assert_eq!(timeline(store, id).await, kinds);
+}
+
+async fn scheduled_mail_is_due_at_its_time(store: &Store) {
+    let mut later = email();
+    later.send_at = Some(at(100));
+    accept(store, vec![later]).await;
+    assert!(claim(store, 1, at(99), 10).await.is_empty());
+    let claimed = claim(store, 1, at(100), 10).await;
+    assert_eq!(claimed[0].status, Status::Scheduled);
+    assert_eq!(record(store, claimed[0].email.id).await.status, Status::Processing);
+}
+
+async fn a_renewed_lease_is_kept_and_a_lost_one_is_told(store: &Store) {
+    let claims = accept_leased(store, vec![email(), email()]).await;
+    let held: Vec<(EmailId, u32)> = claims.iter().map(|c| (c.email.id, c.fence)).collect();
+    assert_eq!(store.renew_leases(worker(1), held[..1].to_vec(), at(120)).await, Ok(vec![]));
+    let taken = claim(store, 2, at(61), 10).await;
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].email.id, held[1].0);
+    assert_eq!(store.renew_leases(worker(1), held.clone(), at(180)).await, Ok(vec![held[1].0]));
+    assert_eq!(store.renew_leases(worker(3), held.clone(), at(180)).await.unwrap().len(), 2);
+}
+
+async fn handing_back_does_not_count_the_attempt(store: &Store) {
+    let first = accept_leased(store, vec![email()]).await.remove(0);
+    let id = first.email.id;
+    store.hand_back(worker(2), vec![(id, 1)], at(1)).await.unwrap();
+    assert_eq!(record(store, id).await.status, Status::Processing, "not the holder");
+    store.hand_back(worker(1), vec![(id, 1)], at(1)).await.unwrap();
+    let found = record(store, id).await;
+    assert_eq!((found.status, found.attempts, found.next_attempt_at), (Status::Queued, 0, Some(at(1))));
+    let again = claim(store, 2, at(1), 10).await.remove(0);
+    assert_eq!((again.attempt, again.fence), (1, 2), "the attempt is the first, the claim a new one");
+    let late = store.settle(vec![settlement(&first, Status::Sent, None)]).await.unwrap();
+    assert_eq!(late, [posthaste_store::SettleResult::Fenced]);
+}
+
+async fn higher_priorities_first_and_none_starves(store: &Store) {
+    let with = |priority: i64| {
+        let mut email = email();
+        email.priority = Priority::new(priority).unwrap();
+        email
+    };
+    let emails = (0..300).map(|n| with([5, 1, 3][n % 3])).collect();
+    accept(store, emails).await;
+    let claims = claim(store, 1, NOW, 64).await;
+    let mut counts = HashMap::new();
+    for claim in &claims {
+        *counts.entry(claim.email.priority.get()).or_insert(0) += 1;
+    }
+    assert_eq!((counts[&1], counts[&3], counts[&5]), (56, 4, 4));
+    // One at a time, the lowest still gets its turn while the highest has mail.
+    let mut lowest = 0;
+    for _ in 0..16 {
+        lowest += claim(store, 1, NOW, 1).await.iter().filter(|c| c.email.priority.get() == 5).count();
+    }
+    assert!((1..8).contains(&lowest), "{lowest}");
+}
+
+async fn four_claimers_get_each_email_once(store: &Store) {
+    for _ in 0..5 {
+        let ids = accept(store, (0..200).map(|_| email()).collect()).await;
+        let mut claimers = JoinSet::new();
+        for number in 1..=4 {
+            let store = store.clone();
+            claimers.spawn(async move {
+                let mut got = Vec::new();
+                loop {
+                    let claims = claim(&store, number, NOW, 7).await;
+                    if claims.is_empty() {
+                        return got;
+                    }
+                    let sent = claims.iter().map(|c| settlement(c, Status::Sent, None)).collect();
+                    assert!(store.settle(sent).await.is_ok());
+                    got.extend(claims.into_iter().map(|c| c.email.id));
+                }
+            });
+        }
+        let mut got: Vec<EmailId> = claimers.join_all().await.into_iter().flatten().collect();
+        got.sort_unstable();
+        assert_eq!(got, ids, "each exactly once");
+    }
+}

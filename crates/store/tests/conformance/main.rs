@@ -1,0 +1,24 @@
+//! What every engine must do, each test a function of a fresh store. The same list runs on each engine.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod accept;
+mod claim;
+mod fixture;
+
+/// Runs each named function of a module on a fresh store of each engine.
+#[macro_export]
+macro_rules! on_every_engine {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let home = $crate::fixture::sqlite().await;
+                    super::$name(&home.store).await;
+                    home.end().await;
+                }
+            )+
+        }
+    };
+}
