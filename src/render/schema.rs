@@ -75,7 +75,7 @@ impl Schema {
 /// The fault at the field `variables_schema`, if this is no schema that can be used.
 pub fn validate(schema: &Json) -> Result<(), Fault> {
     Schema::new(schema).map(drop).map_err(|error| {
-        Fault::new(Field::Other("/variables_schema".to_owned()), FaultCode::InvalidSchema, error.to_string())
+        Fault::new(Field::Other("variables_schema".to_owned()), FaultCode::InvalidSchema, error.to_string())
     })
 }
 

@@ -101,6 +101,8 @@ pub enum Escape {
 pub struct Compiled<'s> {
     source: Cow<'s, str>,
     nodes: Vec<parser::Node>,
+    /// There is no tag in it.
+    is_plain: bool,
 }
 
 impl<'s> Compiled<'s> {
@@ -112,12 +114,26 @@ impl<'s> Compiled<'s> {
             return Err(TemplateFault { line: 1, column: 1, message });
         }
         let nodes = parser::parse(&source)?;
-        Ok(Self { source, nodes })
+        let is_plain = lexer::find_tag(&source, 0).is_none();
+        Ok(Self { source, nodes, is_plain })
     }
 
-    /// The text with all values filled in. The same template and variables always give the same text.
-    pub fn render(&self, variables: &Map<String, Json>, escape: Escape) -> Result<String, TemplateError> {
-        evaluate::render(&self.source, &self.nodes, variables, escape)
+    /// Bytes of the source.
+    pub fn bytes(&self) -> usize {
+        self.source.len()
+    }
+
+    /// The text with all values filled in; borrowed when there is nothing to fill in. The same template and
+    /// variables always give the same text.
+    pub fn render(
+        &self,
+        variables: &Map<String, Json>,
+        escape: Escape,
+    ) -> Result<Cow<'_, str>, TemplateError> {
+        if self.is_plain {
+            return Ok(Cow::Borrowed(&self.source));
+        }
+        evaluate::render(&self.source, &self.nodes, variables, escape).map(Cow::Owned)
     }
 }
 
@@ -136,5 +152,5 @@ pub fn render<'s>(
         return Ok(Cow::Borrowed(source));
     }
     let compiled = Compiled::new(source).map_err(TemplateError::Syntax)?;
-    compiled.render(variables, escape).map(Cow::Owned)
+    compiled.render(variables, escape).map(|text| Cow::Owned(text.into_owned()))
 }
