@@ -10,3 +10,4 @@ pub mod routing;
 pub mod surfaces;
 #[cfg(test)]
 mod testing;
+pub mod transports;
