@@ -1,8 +1,10 @@
 //! Posthaste: a self-hosted gateway for transactional email.
 
+pub mod auth;
 pub mod base;
 pub mod blobs;
 pub mod config;
+pub mod directory;
 pub mod limits;
 pub mod queue;
 pub mod render;
@@ -11,3 +13,4 @@ pub mod surfaces;
 #[cfg(test)]
 mod testing;
 pub mod transports;
+pub mod upkeep;

@@ -12,6 +12,7 @@ mod configuration;
 mod emails;
 mod engine;
 mod error;
+mod feed;
 mod inbox;
 mod outcome;
 mod record;
@@ -24,6 +25,7 @@ pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound,
 pub use configuration::{Actor, AuditEntry, AuditFilter};
 pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Page, StatsBy};
 pub use error::StoreError;
+pub use feed::{ClientEvent, ClientEvents};
 pub use inbox::{InboxFilter, InboxSelection};
 pub use outcome::{CancelResult, SettleResult};
 pub use settings::{CommitObserver, StoreSettings};

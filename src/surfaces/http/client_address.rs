@@ -1,65 +1,12 @@
 //! Who is calling, when proxies stand in between. A forwarded address is believed only as far as it was written by
 //! a proxy the operator trusts; everything further left is the client's own claim.
 
+use crate::base::network::Network;
 use http::{HeaderMap, HeaderName, header};
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// A network in CIDR form, or a single address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-/// Text that is no network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no network; write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")]
-pub struct NetworkError;
-
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) = match text.trim().split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| NetworkError)?)),
-            None => (text.trim(), None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(longest);
-        if prefix > longest {
-            return Err(NetworkError);
-        }
-        match address {
-            // `::ffff:10.0.0.0/104` means `10.0.0.0/8`; addresses are compared in that form.
-            IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() && prefix >= 96 => {
-                Ok(Self { address: address.to_canonical(), prefix: prefix - 96 })
-            }
-            _ => Ok(Self { address, prefix }),
-        }
-    }
-}
-
-impl Network {
-    /// Whether `address` lies in this network; an IPv4 address mapped into IPv6 counts as the IPv4 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                u32::from(ours) & mask == u32::from(theirs) & mask
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                u128::from(ours) & mask == u128::from(theirs) & mask
-            }
-            _ => false,
-        }
-    }
-}
 
 /// The proxies whose word about the client is taken (`http.trusted_proxies`).
 #[derive(Clone, Debug, Default)]
@@ -137,6 +84,7 @@ fn forwarded_for(element: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::network::NetworkError;
 
     fn client(trusted: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> String {
         let proxies = TrustedProxies::new(trusted.iter().map(|t| t.parse().unwrap()).collect());

@@ -149,6 +149,22 @@ impl<'j, 'a, 'f> ObjectReader<'j, 'a, 'f> {
         Some(ObjectReader { members, pointer, known: vec![false; members.len()], errors: self.errors })
     }
 
+    /// The element `index` of the array `name` as an object with fields of its own, for arrays of mixed types.
+    pub fn object_at(
+        &mut self,
+        name: &str,
+        index: usize,
+        element: &'j Json<'a>,
+    ) -> Option<ObjectReader<'j, 'a, '_>> {
+        let pointer = format!("{}/{index}", self.pointer(name));
+        ObjectReader::new(element, pointer, self.errors)
+    }
+
+    /// Adds a fault of the element `index` of the array `name`, which is of another type than `wanted`.
+    pub fn wrong_element(&mut self, name: &str, index: usize, wanted: &str, element: &Json<'_>) {
+        self.fault_below(name, &index.to_string(), wanted, element);
+    }
+
     /// An array whose elements are objects with fields of their own; `read` is called for each.
     pub fn objects(&mut self, name: &str, mut read: impl FnMut(usize, ObjectReader<'j, 'a, '_>)) {
         for (index, element) in self.array(name).unwrap_or_default().iter().enumerate() {

@@ -10,6 +10,7 @@ mod credentials;
 mod domains;
 mod emails;
 mod erase;
+mod feed;
 mod file;
 mod finders;
 mod inbox;

@@ -1,0 +1,92 @@
+//! Who is calling: turns what a request presents into one [`Caller`].
+
+use crate::base::clock::Clock;
+use crate::directory::{Directory, View};
+use posthaste_model::client::Client;
+use posthaste_model::credential::{ApiKey, Credential, Permission};
+use posthaste_model::refusal::Refusal;
+use posthaste_store::StoreError;
+use std::sync::Arc;
+
+/// A caller whose credential was found good.
+#[derive(Clone)]
+pub struct Caller {
+    /// The client on whose behalf it speaks.
+    pub client: Arc<Client>,
+    /// The credential it showed.
+    pub credential: Arc<Credential>,
+    /// What the installation knew when the credential was looked at.
+    pub view: Arc<View>,
+}
+
+impl Caller {
+    /// Refuses a caller that may not do `permission`.
+    pub fn must(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.credential.permits(permission) {
+            Ok(())
+        } else {
+            Err(Refusal::PermissionDenied(permission.as_str()))
+        }
+    }
+}
+
+/// Why a caller is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No credential of this kind, or one that no longer works. The two are told alike.
+    #[error("the API key is missing, unknown, revoked or expired")]
+    Invalid,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How new the knowledge must be on which a caller is let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// The store checks the view's revision again with the commit.
+    CheckedByCommit,
+    /// As new as the store at this moment.
+    Now,
+}
+
+/// Finds callers.
+#[derive(Clone)]
+pub struct Auth {
+    directory: Directory,
+    clock: Clock,
+}
+
+impl Auth {
+    /// An authenticator over `directory`.
+    pub fn new(directory: Directory, clock: Clock) -> Self {
+        Self { directory, clock }
+    }
+
+    /// The caller that presents this API key. A key of the wrong shape or checksum is refused before any look-up; the
+    /// rest is found by its hash, so that no comparison's time tells anything about a key.
+    pub async fn api_key(&self, presented: &str, freshness: Freshness) -> Result<Caller, AuthError> {
+        let key = ApiKey::parse(presented).ok_or(AuthError::Invalid)?;
+        let hash = key.hash();
+        if freshness == Freshness::CheckedByCommit
+            && let Some(caller) = self.lookup(self.directory.view(), &hash).await?
+        {
+            return Ok(caller);
+        }
+        // Unknown or no longer good by what is remembered: the truth may be newer.
+        let view = self.directory.fresh().await?;
+        self.lookup(view, &hash).await?.ok_or(AuthError::Invalid)
+    }
+
+    /// The same caller by what the store says now; refused when its credential no longer works.
+    pub async fn refresh(&self, caller: &Caller) -> Result<Caller, AuthError> {
+        let view = self.directory.fresh().await?;
+        self.lookup(view, &caller.credential.key_hash).await?.ok_or(AuthError::Invalid)
+    }
+
+    async fn lookup(&self, view: Arc<View>, hash: &[u8; 32]) -> Result<Option<Caller>, StoreError> {
+        let Some((credential, client)) = view.credential(hash).await? else { return Ok(None) };
+        let usable = credential.is_usable(self.clock.now()) && client.is_active;
+        Ok(usable.then_some(Caller { client, credential, view }))
+    }
+}

@@ -1,0 +1,149 @@
+//! What the installation knows (credentials, clients, domains, templates), remembered under the store's revision.
+//!
+//! Every change of configuration raises the revision in its own transaction, and an acceptance is refused by the store
+//! when its caller looked at an older one. So the hot path needs no look-ups, and still a revoked key or a changed
+//! domain counts from the next request on, whoever changed it: this process, another node or the command line.
+
+use posthaste_model::client::Client;
+use posthaste_model::credential::Credential;
+use posthaste_model::domain::SendingDomain;
+use posthaste_model::template::Template;
+use posthaste_model::{ClientId, Domain};
+use posthaste_store::{Store, StoreError};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Entries remembered per kind; past it the memory starts anew, so that strangers cannot fill it.
+const REMEMBERED: usize = 10_000;
+
+/// The directory: hands out views.
+#[derive(Clone)]
+pub struct Directory {
+    store: Store,
+    current: Arc<RwLock<Arc<View>>>,
+}
+
+/// What was known at one revision. Look-ups read the store once and are remembered.
+pub struct View {
+    store: Store,
+    revision: u64,
+    credentials: Memory<[u8; 32], (Arc<Credential>, Arc<Client>)>,
+    domains: Memory<String, Option<Arc<SendingDomain>>>,
+    client_domains: Memory<ClientId, Arc<Vec<SendingDomain>>>,
+    templates: Memory<(ClientId, String), Option<Arc<Template>>>,
+}
+
+struct Memory<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K: Hash + Eq, V: Clone> Memory<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= REMEMBERED {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+}
+
+impl Directory {
+    /// A directory over `store`, at its present revision.
+    pub async fn open(store: Store) -> Result<Self, StoreError> {
+        let view = View::at(store.clone(), store.revision().await?);
+        Ok(Self { store, current: Arc::new(RwLock::new(Arc::new(view))) })
+    }
+
+    /// The newest view known here. Good for an acceptance, which the store checks; else use [`Directory::fresh`].
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A view as new as the store's revision at this moment.
+    pub async fn fresh(&self) -> Result<Arc<View>, StoreError> {
+        // The revision is read first: what a view looks up later can only be newer than it claims, never older.
+        let revision = self.store.revision().await?;
+        let known = self.view();
+        if known.revision == revision {
+            return Ok(known);
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.revision < revision {
+            *current = Arc::new(View::at(self.store.clone(), revision));
+        }
+        Ok(Arc::clone(&current))
+    }
+}
+
+impl View {
+    fn at(store: Store, revision: u64) -> Self {
+        Self {
+            store,
+            revision,
+            credentials: Memory::new(),
+            domains: Memory::new(),
+            client_domains: Memory::new(),
+            templates: Memory::new(),
+        }
+    }
+
+    /// The revision that this view was opened at.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The credential whose key has this hash, with its client. An unknown key is not remembered.
+    pub async fn credential(
+        &self,
+        hash: &[u8; 32],
+    ) -> Result<Option<(Arc<Credential>, Arc<Client>)>, StoreError> {
+        if let Some(known) = self.credentials.get(hash) {
+            return Ok(Some(known));
+        }
+        let Some((credential, client)) = self.store.credential_by_hash(hash).await? else { return Ok(None) };
+        let known = (Arc::new(credential), Arc::new(client));
+        self.credentials.put(*hash, known.clone());
+        Ok(Some(known))
+    }
+
+    /// The sending domain of this name.
+    pub async fn domain(&self, name: &Domain) -> Result<Option<Arc<SendingDomain>>, StoreError> {
+        let key = name.as_str().to_owned();
+        if let Some(known) = self.domains.get(&key) {
+            return Ok(known);
+        }
+        let found = self.store.domain(&key).await?.map(Arc::new);
+        self.domains.put(key, found.clone());
+        Ok(found)
+    }
+
+    /// The client's own sending domains, those shared by all clients left out.
+    pub async fn domains_of(&self, client: ClientId) -> Result<Arc<Vec<SendingDomain>>, StoreError> {
+        if let Some(known) = self.client_domains.get(&client) {
+            return Ok(known);
+        }
+        let mut found = self.store.domains(Some(client)).await?;
+        found.retain(|domain| domain.client_id == Some(client));
+        let found = Arc::new(found);
+        self.client_domains.put(client, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// The newest version of the client's template.
+    pub async fn template(&self, client: ClientId, code: &str) -> Result<Option<Arc<Template>>, StoreError> {
+        let key = (client, code.to_owned());
+        if let Some(known) = self.templates.get(&key) {
+            return Ok(known);
+        }
+        let found = self.store.template(client, code).await?.map(Arc::new);
+        self.templates.put(key, found.clone());
+        Ok(found)
+    }
+}
