@@ -5,6 +5,7 @@ pub mod base;
 pub mod blobs;
 pub mod config;
 pub mod directory;
+pub mod dispatch;
 pub mod limits;
 pub mod queue;
 pub mod render;

@@ -1,8 +1,12 @@
 //! Samples for unit tests of several parts.
 
-use posthaste_model::email::{Content, Email, Parts, Priority, Recipient, RecipientKind, Source};
-use posthaste_model::{ClientId, EmailId, Mailbox, Timestamp};
+use posthaste_model::attempt::Claim;
+use posthaste_model::email::{
+    Content, Email, Parts, Priority, Recipient, RecipientKind, RecipientState, Source,
+};
+use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Status, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A plain email from `from` to `recipients`, accepted at a fixed time.
 pub fn email(from: &str, recipients: &[&str]) -> Email {
@@ -39,5 +43,26 @@ pub fn email(from: &str, recipients: &[&str]) -> Email {
         correlation_id: "c-1".into(),
         resent_from: None,
         decisions: Vec::new(),
+    }
+}
+
+/// The first attempt of `email` under lease, as claim number `fence`.
+pub fn claim(email: &Arc<Email>, fence: u32) -> Claim {
+    let queued = RecipientState {
+        status: RecipientStatus::Queued,
+        last_reply: None,
+        failure_code: None,
+        updated_at: email.requested_at,
+    };
+    Claim {
+        email: Arc::clone(email),
+        status: Status::Processing,
+        recipients: vec![queued; email.recipients.len()],
+        attempt: 1,
+        fence,
+        uncertain_ends: 0,
+        lease_until: email.requested_at,
+        sent_at: None,
+        last_error: None,
     }
 }

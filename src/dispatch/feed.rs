@@ -1,0 +1,128 @@
+//! Where mail comes from: handed over in memory by the accepting part of the process, or claimed from the store when a
+//! bell or a timer says so. Never more than there is room for.
+
+use super::worker::Worker;
+use posthaste_model::attempt::Claim;
+use posthaste_store::StoreError;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Claims in one commit at most.
+const BATCH_MAX: usize = 256;
+/// While no way out takes mail, so many are claimed at a time: mail for the inbox still gets through among them, and
+/// the rest is not moved about for nothing.
+const TRICKLE: usize = 16;
+/// The pause between two trickles, and after the store could not be asked.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes over what was handed over, until the hopper closes.
+pub(super) async fn take_over(worker: Arc<Worker>) -> Result<(), Infallible> {
+    loop {
+        tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return Ok(()),
+            () = worker.holdings.wait_for_room() => {}
+        }
+        let max = worker.holdings.room().clamp(1, BATCH_MAX);
+        let batch = tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return Ok(()),
+            batch = worker.hopper.next_batch(max) => batch,
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        worker.take_over(batch).await;
+    }
+}
+
+/// Claims what is due, until the drain begins.
+pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
+    loop {
+        tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return Ok(()),
+            () = worker.holdings.wait_for_room() => {}
+        }
+        if !worker.trusts_the_clock().await {
+            tokio::select! {
+                () = worker.stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(PAUSE) => continue,
+            }
+        }
+        let now = worker.clock.now();
+        // Asked before looking, so that what falls due meanwhile is not overlooked.
+        let next = worker.due_times.next_after(now);
+        let stuck = worker.lanes.are_stuck(Instant::now());
+        let limit = if stuck { TRICKLE } else { worker.holdings.room().min(BATCH_MAX) };
+        let wait = match worker.claim_due(limit).await {
+            // There may be more.
+            Ok(claimed) if claimed >= limit && !stuck => continue,
+            Ok(_) if stuck => PAUSE,
+            Ok(_) => next.map_or(worker.settings.look_every, |at| {
+                at.since(now).clamp(Duration::from_millis(1), worker.settings.look_every)
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "due email could not be claimed");
+                PAUSE
+            }
+        };
+        let may_be_rung = wait < PAUSE || !stuck;
+        tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return Ok(()),
+            () = worker.hopper.rung(), if may_be_rung => {}
+            () = worker.look_again.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+impl Worker {
+    /// Claims and admits up to `limit` due emails.
+    async fn claim_due(&self, limit: usize) -> Result<usize, StoreError> {
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let until = now.plus(self.settings.lease);
+        let claims = self.store.claim_due(self.id, now, until, limit).await?;
+        let count = claims.len();
+        for claim in claims {
+            let held = self.holdings.take(claim, begun, self.settings.lease);
+            self.admit(held).await;
+        }
+        Ok(count)
+    }
+
+    /// Admits claims that the accepting transaction leased to us. Those that lay in the hopper for long are renewed
+    /// first; those that meanwhile went to another are dropped.
+    async fn take_over(&self, batch: Vec<Claim>) {
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let lease = self.settings.lease;
+        let stale = |claim: &Claim| claim.lease_until.since(now) < lease / 2;
+        let old: Vec<_> = batch.iter().filter(|c| stale(c)).map(|c| (c.email.id, c.fence)).collect();
+        let mut lost = HashSet::new();
+        let mut renewed = false;
+        if !old.is_empty() {
+            match self.store.renew_leases(self.id, old, now.plus(lease)).await {
+                Ok(ids) => {
+                    lost.extend(ids);
+                    renewed = true;
+                }
+                // They go on with what is left of their leases.
+                Err(error) => tracing::warn!(%error, "leases of handed-over email could not be renewed"),
+            }
+        }
+        for claim in batch {
+            if lost.contains(&claim.email.id) {
+                continue;
+            }
+            let length =
+                if renewed && stale(&claim) { lease } else { claim.lease_until.since(now).min(lease) };
+            let held = self.holdings.take(claim, begun, length);
+            self.admit(held).await;
+        }
+    }
+}

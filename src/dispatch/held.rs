@@ -1,0 +1,143 @@
+//! Every claim this process holds, waiting or in flight: what must be renewed, and how much room is left.
+
+use crate::transports::{LeaseGuard, Pulse};
+use posthaste_model::EmailId;
+use posthaste_model::attempt::Claim;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// The claims held. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Holdings(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    leases: Mutex<HashMap<EmailId, (u32, LeaseGuard)>>,
+    capacity: usize,
+    pulse: Pulse,
+    /// Rung when there is a good deal of room again: claiming in small pieces costs more.
+    room: Notify,
+}
+
+/// A claim with its lease. Leaves the holdings when dropped, whatever became of it.
+#[derive(Debug)]
+pub(super) struct HeldClaim {
+    pub claim: Claim,
+    pub lease: LeaseGuard,
+    holdings: Holdings,
+}
+
+impl Holdings {
+    pub fn new(capacity: usize, pulse: Pulse) -> Self {
+        Self(Arc::new(Shared { leases: Mutex::default(), capacity, pulse, room: Notify::new() }))
+    }
+
+    /// Takes a claim whose lease began no later than `begun` and lasts for `length`.
+    pub fn take(&self, claim: Claim, begun: Instant, length: Duration) -> HeldClaim {
+        let lease = LeaseGuard::new(&self.0.pulse, begun, length);
+        let former = self.leases().insert(claim.email.id, (claim.fence, lease.clone()));
+        if let Some((_, former)) = former {
+            // The store gave the email to us anew, so the older claim's lease is over.
+            former.lose();
+        }
+        HeldClaim { claim, lease, holdings: self.clone() }
+    }
+
+    /// How many more may be taken.
+    pub fn room(&self) -> usize {
+        self.0.capacity.saturating_sub(self.len())
+    }
+
+    /// How many are held.
+    pub fn len(&self) -> usize {
+        self.leases().len()
+    }
+
+    /// Waits until a good part of the room is free.
+    pub async fn wait_for_room(&self) {
+        loop {
+            let freed = self.0.room.notified();
+            if self.room() > self.0.capacity / 4 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// All that is held, to be renewed.
+    pub fn all(&self) -> Vec<(EmailId, u32, LeaseGuard)> {
+        self.leases().iter().map(|(id, (fence, lease))| (*id, *fence, lease.clone())).collect()
+    }
+
+    fn release(&self, id: EmailId, fence: u32) {
+        let mut leases = self.leases();
+        if leases.get(&id).is_some_and(|(newest, _)| *newest == fence) {
+            leases.remove(&id);
+        }
+        let held = leases.len();
+        drop(leases);
+        if held < self.0.capacity && self.0.capacity - held == self.0.capacity / 4 + 1 {
+            self.0.room.notify_waiters();
+        }
+    }
+
+    fn leases(&self) -> MutexGuard<'_, HashMap<EmailId, (u32, LeaseGuard)>> {
+        // One entry at a time: a panic elsewhere leaves the map whole.
+        self.0.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldClaim {
+    /// What names the claim to the store.
+    pub fn key(&self) -> (EmailId, u32) {
+        (self.claim.email.id, self.claim.fence)
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        self.holdings.release(self.claim.email.id, self.claim.fence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{claim, email};
+
+    #[tokio::test]
+    async fn a_newer_claim_of_the_same_email_ends_the_older_lease() {
+        let holdings = Holdings::new(8, Pulse::new(Duration::from_hours(1)));
+        let mail = Arc::new(email("a@a.example", &["b@b.example"]));
+        let lease = Duration::from_secs(60);
+        let old = holdings.take(claim(&mail, 1), Instant::now(), lease);
+        let new = holdings.take(claim(&mail, 2), Instant::now(), lease);
+        assert!(!old.lease.still_held() && new.lease.still_held());
+        drop(old);
+        assert_eq!(holdings.len(), 1, "the older one's end does not release the newer");
+        drop(new);
+        assert_eq!((holdings.len(), holdings.room()), (0, 8));
+    }
+
+    #[tokio::test]
+    async fn room_is_announced_when_a_quarter_is_free() {
+        let holdings = Holdings::new(4, Pulse::new(Duration::from_hours(1)));
+        let lease = Duration::from_secs(60);
+        let mut held: Vec<_> = (0..4_u8)
+            .map(|number| {
+                let mut mail = email("a@a.example", &["b@b.example"]);
+                mail.id = EmailId::from_bytes([number; 16]);
+                holdings.take(claim(&Arc::new(mail), 1), Instant::now(), lease)
+            })
+            .collect();
+        let mut waiting = std::pin::pin!(holdings.wait_for_room());
+        let soon = Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "full");
+        held.pop();
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "one is not worth a claim");
+        held.pop();
+        waiting.await;
+    }
+}

@@ -1,0 +1,122 @@
+//! A lane per transport: its waiting mail, its circuit and its limits. A slow or broken transport fills its own lane
+//! and holds up no other.
+
+use super::backlog::Backlog;
+use super::breaker::{Breaker, BreakerSettings, Phase};
+use super::held::HeldClaim;
+use super::settings::Way;
+use super::throttle::Throttle;
+use crate::routing::RouteDecision;
+use crate::transports::Transport;
+use posthaste_model::Rate;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Claims that may wait in one lane.
+const WAITING_MAX: usize = 1024;
+/// Mail that would wait longer than this for a place under the transport's rate goes back to the store.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A claim on its way to a transport.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub held: HeldClaim,
+    pub route: RouteDecision,
+    /// The first choice, when its circuit is open and this way was taken instead.
+    pub instead_of: Option<Arc<str>>,
+}
+
+/// One transport with what stands before it.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub transport: Transport,
+    pub breaker: Breaker,
+    pub throttle: Throttle,
+    pub backlog: Backlog<Job>,
+    pub max_in_flight: usize,
+}
+
+/// All lanes.
+#[derive(Debug)]
+pub(super) struct Lanes(Vec<Arc<Lane>>);
+
+/// Where an email can go now.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// This lane; the second is the first choice when that one is shut.
+    Lane(Arc<Lane>, Option<Arc<str>>),
+    /// Every transport of its route is shut; how long at least.
+    Shut(Duration),
+    /// No transport has such a name.
+    Unknown,
+}
+
+impl Lane {
+    fn new(way: Way, breaker: BreakerSettings) -> Self {
+        let quota = way.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
+        Self {
+            transport: way.transport,
+            breaker: Breaker::new(breaker),
+            throttle: Throttle::new(way.rate.into_iter().chain(quota)),
+            backlog: Backlog::new(WAITING_MAX),
+            max_in_flight: way.max_in_flight.max(1),
+        }
+    }
+
+    /// The transport's name.
+    pub fn name(&self) -> &Arc<str> {
+        self.transport.name()
+    }
+
+    /// How long the circuit keeps mail out; `None`: it may pass, or be the probe.
+    pub fn shut_for(&self, now: Instant) -> Option<Duration> {
+        match self.breaker.phase(now) {
+            Phase::Closed => None,
+            Phase::Open { remaining } => Some(remaining).filter(|remaining| !remaining.is_zero()),
+            Phase::HalfOpen => Some(Duration::from_secs(1)),
+        }
+    }
+
+    /// Whether more mail for it would only wait.
+    fn is_stuck(&self, now: Instant) -> bool {
+        !matches!(self.breaker.phase(now), Phase::Closed)
+            || self.backlog.is_full()
+            || self.throttle.wait(now) > PATIENCE
+    }
+}
+
+impl Lanes {
+    pub fn new(ways: Vec<Way>, breaker: BreakerSettings) -> Self {
+        Self(ways.into_iter().map(|way| Arc::new(Lane::new(way, breaker))).collect())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Lane>> {
+        self.0.iter()
+    }
+
+    /// The first transport of `route` whose circuit lets mail through.
+    pub fn opening(&self, route: &RouteDecision, now: Instant) -> Opening {
+        let mut shut: Option<Duration> = None;
+        for name in route.transports.iter() {
+            let Some(lane) = self.0.iter().find(|lane| lane.name() == name) else { continue };
+            match lane.shut_for(now) {
+                None => {
+                    let instead_of = shut.and_then(|_| route.transports.first().map(Arc::clone));
+                    return Opening::Lane(Arc::clone(lane), instead_of);
+                }
+                Some(wait) => shut = Some(shut.map_or(wait, |least| least.min(wait))),
+            }
+        }
+        shut.map_or(Opening::Unknown, Opening::Shut)
+    }
+
+    /// Whether claiming more would only move mail about: no way out of the machine takes any now.
+    pub fn are_stuck(&self, now: Instant) -> bool {
+        let mut outward = self.0.iter().filter(|lane| lane.transport.is_outward()).peekable();
+        if outward.peek().is_some() {
+            outward.all(|lane| lane.is_stuck(now))
+        } else {
+            self.0.iter().all(|lane| lane.is_stuck(now))
+        }
+    }
+}
