@@ -23,6 +23,7 @@
 //! In HTML every value is escaped, there is no way to switch that off, and the escaping holds for text and for
 //! quoted attributes, URLs among them. An attribute must be quoted: no escaping can mend one that is not.
 
+mod escape;
 mod evaluate;
 mod filter;
 mod lexer;

@@ -1,5 +1,6 @@
 //! Runs a template. Everything is charged before it is done, so that no template can take long or grow large.
 
+use super::escape::push_escaped;
 use super::filter::FilterError;
 use super::parser::{Comparison, Expression, FilterCall, For, Node, Path, Step};
 use super::value::Value;
@@ -381,24 +382,4 @@ fn enter<'a>(value: &Value<'a>, step: &Step, computed: Option<&Value<'a>>) -> Op
         }
         _ => None,
     }
-}
-
-/// Escapes for HTML text and quoted attributes. The backtick too: old readers take it for a quote.
-fn push_escaped(text: &str, out: &mut String) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let reference = match byte {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            b'"' => "&quot;",
-            b'\'' => "&#39;",
-            b'`' => "&#96;",
-            _ => continue,
-        };
-        out.push_str(&text[from..at]);
-        out.push_str(reference);
-        from = at + 1;
-    }
-    out.push_str(&text[from..]);
 }
