@@ -1,0 +1,265 @@
+//! What must hold for any input, one function a parser; each panics where it does not hold. Run by libFuzzer from
+//! `fuzz/fuzz_targets`, and on mutated seeds by the tests below.
+
+use posthaste::render::template::{self, Escape, OUTPUT_BYTES_MAX};
+use posthaste::surfaces::http::json;
+use posthaste_mail::view::read_message;
+use posthaste_mail::{Address, HeaderName, HeaderValue, Mailbox, MessageParts, write_message};
+use posthaste_smtp::reply::ReplyParser;
+
+/// An address that was taken means the same when it is read again, and cannot leave its place in a command.
+pub fn address(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(address) = Address::parse(&text) {
+        let shown = address.as_str();
+        assert!(!shown.contains(['\r', '\n', '\0', '<', '>']), "{shown:?}");
+        assert!(address.domain().is_ascii(), "{shown:?}");
+        let again = Address::parse(shown).expect("an address that was taken once");
+        assert_eq!((again.as_str(), again.canonical()), (shown, address.canonical()));
+    }
+    if let Ok(mailbox) = Mailbox::parse(&text) {
+        let shown = mailbox.to_string();
+        assert!(!shown.contains(['\r', '\n', '\0']), "{shown:?}");
+        let again = Mailbox::parse(&shown).expect("a mailbox that was taken once");
+        assert_eq!(again.address, mailbox.address, "{shown:?}");
+    }
+}
+
+/// A message that was written holds no stray line end, no long line and no header but ours, and reads as it was meant.
+pub fn message(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut pieces = text.splitn(4, '\u{1}');
+    let mut piece = || pieces.next().unwrap_or_default();
+    let (subject, name, value, body) = (piece(), piece(), piece(), piece());
+    let headers: Vec<_> = HeaderName::parse(&format!("X-{name}"))
+        .and_then(|name| Ok(vec![(name, HeaderValue::parse(value)?)]))
+        .unwrap_or_default();
+    let from = Mailbox::parse("Ann <ann@example.com>").expect("a mailbox");
+    let to = [Mailbox::parse("bob@example.org").expect("a mailbox")];
+    let parts = MessageParts {
+        from: &from,
+        to: &to,
+        cc: &[],
+        reply_to: &[],
+        subject,
+        text: Some(body),
+        html: None,
+        attachments: &[],
+        headers: &headers,
+        message_id: "1@example.com",
+        date_ms: 0,
+        boundary_seed: 7,
+    };
+    let mut out = Vec::new();
+    if write_message(&parts, &mut out).is_err() {
+        return;
+    }
+    assert!(!posthaste_mail::message::has_stray_line_break(&out));
+    assert!(out.split(|byte| *byte == b'\n').all(|line| line.len() <= 999));
+    let view = read_message(&out);
+    // From, To, Subject, Date, Message-ID, MIME-Version, Content-Type, Content-Transfer-Encoding.
+    assert!(view.fields.len() <= 8 + headers.len(), "{:?}", view.fields);
+    // A view shows a tab as a space.
+    let flat = |text: &str| text.replace('\t', " ").trim().to_owned();
+    assert_eq!(flat(view.field("Subject").unwrap_or_default()), flat(subject));
+    let plain = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').to_owned();
+    let read = view.text.map(|text| text.content).unwrap_or_default();
+    assert_eq!(plain(&read), plain(body));
+}
+
+/// Any octets can be shown as a message.
+pub fn mail_view(data: &[u8]) {
+    let view = read_message(data);
+    for attachment in &view.attachments {
+        assert!(attachment.content(data).len() <= data.len());
+    }
+}
+
+/// What we take as JSON, everybody takes as JSON and reads the same.
+pub fn json(data: &[u8]) {
+    let Ok(ours) = json::parse(data) else { return };
+    if data.windows(2).any(|pair| pair == b"-0") {
+        // An integer to us, a float to the other.
+        return;
+    }
+    let theirs: serde_json::Value = serde_json::from_slice(data).expect("JSON that only we understand");
+    assert_eq!(ours.to_value(), theirs);
+}
+
+/// A template ends, in time and in size, and writes no tag that its source does not hold.
+pub fn template(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let variables = serde_json::json!({"name": "<script>&\"'", "items": [1, 2.5, null, "x", {"a": true}], "map": {"k": "v"}});
+    let variables = variables.as_object().expect("an object");
+    for escape in [Escape::Html, Escape::None] {
+        if let Ok(written) = template::render(&text, variables, escape) {
+            assert!(written.len() <= OUTPUT_BYTES_MAX.max(text.len()));
+            if escape == Escape::Html && !text.contains("<script") {
+                assert!(!written.contains("<script"), "{written}");
+            }
+        }
+    }
+}
+
+/// A reply reads the same in one piece and byte by byte, and carries no control character to a log.
+pub fn smtp_reply(data: &[u8]) {
+    let whole = ReplyParser::new().feed(data);
+    if let Ok(fed) = &whole {
+        assert!(fed.consumed <= data.len());
+        if let Some(reply) = &fed.reply {
+            assert!((200..600).contains(&reply.code), "{reply:?}");
+            assert!(reply.lines().all(|line| !line.chars().any(char::is_control)), "{reply:?}");
+            assert_eq!(byte_by_byte(data), Some(reply.clone()));
+        }
+    }
+}
+
+/// The first reply of `data`, offered one more byte at a time.
+fn byte_by_byte(data: &[u8]) -> Option<posthaste_smtp::reply::Reply> {
+    let mut parser = ReplyParser::new();
+    let mut begin = 0;
+    for end in 1..=data.len() {
+        let fed = parser.feed(&data[begin..end]).ok()?;
+        begin += fed.consumed;
+        if fed.reply.is_some() {
+            return fed.reply;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Inputs a target sees in `./test`.
+    const RUNS: usize = 20_000;
+
+    /// Runs a target on its seeds and on mutations of them: the same ones each time.
+    fn smoke(target: fn(&[u8]), seeds: &[&str]) {
+        let mut state = 0x2545_F491_4F6C_DD1D_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below.max(1) as u64) as usize
+        };
+        for seed in seeds {
+            target(seed.as_bytes());
+        }
+        for _ in 0..RUNS {
+            let mut input = seeds[next(seeds.len())].as_bytes().to_vec();
+            for _ in 0..=next(4) {
+                let other = seeds[next(seeds.len())].as_bytes();
+                let at = next(input.len() + 1);
+                match next(5) {
+                    0 => input.insert(at, next(256) as u8),
+                    1 if at < input.len() => drop(input.remove(at)),
+                    2 if at < input.len() => input[at] ^= 1 << next(8),
+                    3 => input.truncate(at),
+                    _ => drop(input.splice(at..at, other[next(other.len() + 1)..].iter().copied())),
+                }
+            }
+            target(&input);
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        smoke(
+            address,
+            &[
+                "a@b.com",
+                "\"a b\"@c.org",
+                "Ann <a@b.com>",
+                "jörg@bücher.example",
+                "=?utf-8?q?a?= <a@b.c>",
+                "a@[127.0.0.1]",
+                "(comment) a@b.com",
+                "\"Ann \\\"x\\\"\" <a@b.com>",
+                "a@b\u{ff0e}com",
+                "\u{0}\r\n<>@,;:",
+            ],
+        );
+    }
+
+    #[test]
+    fn messages() {
+        smoke(
+            message,
+            &[
+                "Hello\u{1}A\u{1}value\u{1}body\n.\nend",
+                "Größe €\u{1}A-B\u{1}ünï\u{1}=\r\n.\r\n\ttab  \nFrom x",
+                "a\u{1}\u{1}\u{1}\r\r\n\n",
+                "=?utf-8?q?x?=\u{1}A\u{1}=?utf-8?b?eA==?=\u{1}=20",
+                "日本語 😀 \u{2028}\u{1}Z\u{1} \u{1} ",
+            ],
+        );
+    }
+
+    #[test]
+    fn mail_views() {
+        smoke(
+            mail_view,
+            &[
+                "Subject: a\r\n\r\nbody",
+                "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b\r\n\
+                 Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n--b--\r\n",
+                "Content-Type: text/plain; charset*=utf-8''latin1\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n",
+                "Content-Disposition: attachment; filename*0*=utf-8''%c3; filename*1=\"b\"\r\n\r\n=3D=\r\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn json_texts() {
+        smoke(
+            json,
+            &[
+                r#"{"a":[1,2.5e3,0,"x\n\u00e9\ud83d\ude00",null,true]}"#,
+                "[]",
+                "\"\u{7f}\"",
+                "1e308",
+                "-12345678901234567890",
+                "{\"a\":{\"a\":{\"b\":[[[]]]}}}",
+                " \t\r\n0 ",
+            ],
+        );
+    }
+
+    #[test]
+    fn templates() {
+        smoke(
+            template,
+            &[
+                "Hi {{ name }}!",
+                "{% for i in items %}{{ i }}{% if loop.last %}.{% endif %}{% else %}none{% endfor %}",
+                "{{ map.k | upper | default('x') }}",
+                "{% raw %}{{ x }}{% endraw %}{# c #}",
+                "{{- items[4].a -}}",
+                "{% if name == 1 and not map %}a{% elif 'k' in map %}b{% else %}c{% endif %}",
+                "{% for a in items %}{% for b in items %}{{ name }}{% endfor %}{% endfor %}",
+                "{{ name|replace('<', '<<') }}",
+            ],
+        );
+    }
+
+    #[test]
+    fn smtp_replies() {
+        smoke(
+            smtp_reply,
+            &[
+                "250 2.1.0 ok\r\n",
+                "250-a\r\n250-PIPELINING\r\n250 SIZE 5\r\n",
+                "550 5.1.1 <x> no\r\n",
+                "354\r\n",
+                "421-\r\n421 \r\n",
+                "250 \u{1b}[31m\u{7f}\r\n",
+                "999 x\r\n",
+                "250-a\r\n251 b\r\n",
+                "2500 x\n",
+                "5.1.1 550\n",
+            ],
+        );
+    }
+}
