@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod config;
 pub mod directory;
 pub mod dispatch;
+pub mod intake;
 pub mod limits;
 pub mod queue;
 pub mod render;

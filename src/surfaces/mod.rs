@@ -1,3 +1,4 @@
 //! The doors: each surface translates its own documented shapes onto the one pipeline, and knows no rule of mail.
 
+pub mod emails_api;
 pub mod http;

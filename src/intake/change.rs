@@ -1,0 +1,76 @@
+//! What a caller may still change about an accepted email: take it back, or send it again as a new one.
+
+use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, unavailable};
+use crate::auth::Caller;
+use posthaste_model::EmailId;
+use posthaste_model::credential::{KeyMode, Permission};
+use posthaste_model::decision::Decision;
+use posthaste_model::email::Email;
+use posthaste_model::refusal::Refusal;
+use posthaste_store::{CancelResult, StoreError};
+
+impl Intake {
+    /// Takes an email back while it is scheduled or queued. Of a cancel and a worker's claim exactly one wins.
+    pub async fn cancel(&self, caller: &Caller, id: EmailId) -> Result<(), Refusal> {
+        caller.must(Permission::EmailsCancel)?;
+        let now = self.clock.now();
+        let result =
+            self.store.cancel(caller.client.id, id, now).await.map_err(|error| unavailable(&error))?;
+        match result {
+            CancelResult::Cancelled => Ok(()),
+            CancelResult::NotCancellable(status) => Err(Refusal::CannotCancel(status.as_str())),
+            CancelResult::NotFound => Err(Refusal::NotFound),
+        }
+    }
+
+    /// Sends an email again: a new email with the same content, linked to the old one, due at once.
+    pub async fn resend(
+        &self,
+        caller: &Caller,
+        id: EmailId,
+        submission: Submission<'_>,
+    ) -> Result<Accepted, Refusal> {
+        caller.must(Permission::EmailsSend)?;
+        if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
+            return Ok(Accepted::Replayed(answer));
+        }
+        let found = self.store.email(caller.client.id, id).await.map_err(|error| unavailable(&error))?;
+        let original = found.ok_or(Refusal::NotFound)?.email;
+        let mut caller = caller.clone();
+        for _ in 0..super::STALE_ROUNDS {
+            let now = self.clock.now();
+            let new = new_id(&self.chance, now);
+            let decisions = vec![
+                Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
+                Decision::new(
+                    "resend",
+                    original.id.to_string(),
+                    "content and template version of this email",
+                ),
+            ];
+            let email = Email {
+                id: new,
+                credential_id: Some(caller.credential.id),
+                test_mode: original.test_mode || caller.credential.mode == KeyMode::Test,
+                message_id: format!("{new}@{}", original.domain),
+                requested_at: now,
+                send_at: None,
+                idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
+                correlation_id: submission.correlation.as_str().to_owned(),
+                resent_from: Some(original.id),
+                decisions,
+                ..Email::clone(&original)
+            };
+            let prepared = Prepared { email, files: Vec::new() };
+            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
+                Committed::Stored(mut judged) => {
+                    let Some(Ok((email, status))) = judged.pop() else { continue };
+                    return Ok(Accepted::New(email, status));
+                }
+                Committed::Replayed(answer) => return Ok(Accepted::Replayed(answer)),
+                Committed::Stale => caller = self.refreshed(&caller).await?,
+            }
+        }
+        Err(unavailable(&StoreError::Busy))
+    }
+}

@@ -1,0 +1,325 @@
+//! Every check on one draft, all faults at once, and the email that comes of it.
+
+use super::limits::{
+    BODY_BYTES, HEADERS, METADATA_BYTES, METADATA_KEY_CHARS, SCHEDULE_AHEAD, SCHEDULE_BACK, SUBJECT_CHARS,
+    TAG_CHARS, TAGS,
+};
+use super::{Intake, Prepared, Submission, addresses, attachments, new_id, sender, unavailable};
+use crate::auth::Caller;
+use posthaste_mail::header::{HeaderName, HeaderValue};
+use posthaste_model::credential::KeyMode;
+use posthaste_model::decision::Decision;
+use posthaste_model::draft::{Draft, Field};
+use posthaste_model::email::{Content, Email, Parts, Priority, TemplateRef};
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
+use posthaste_model::template::Template;
+use posthaste_model::{EmailId, Timestamp};
+use std::sync::Arc;
+
+/// Above this much base64 the decoding leaves the async threads.
+const DECODE_INLINE: usize = 256 * 1024;
+
+impl Intake {
+    /// Judges a draft; `Ok` can be stored as it is.
+    pub(super) async fn prepare(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        submission: &Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Prepared, Refusal> {
+        let mut faults = draft.faults.clone();
+        let sender = sender::decide(caller, draft).await.map_err(|error| unavailable(&error))?;
+        let sender = sender.map_err(|found| add_unless_told(&mut faults, found)).ok();
+        let recipients = addresses::recipients(draft, self.limits.recipients, &mut faults);
+        let reply_to = addresses::reply_to(draft, &mut faults);
+        let template = self.template(caller, draft, &mut faults).await?;
+        let subject = self.wording(caller, draft, template.as_deref(), &mut faults);
+        let headers = headers(draft, &mut faults);
+        tags(draft, &mut faults);
+        metadata(draft, &mut faults);
+        let priority = priority(draft, &mut faults);
+        let send_at = send_at(draft, now, &mut faults);
+        let files = self.files(draft, &mut faults).await;
+
+        let (Some(sender), Some(subject)) = (sender, subject) else { return Err(refusal(faults)) };
+        if !faults.is_empty() {
+            return Err(refusal(faults));
+        }
+        let id: EmailId = new_id(&self.chance, now);
+        let mut decisions = vec![
+            Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
+            sender.decision,
+        ];
+        if let Some(template) = &template {
+            let outcome = format!("{} version {}", template.code, template.version);
+            decisions.push(Decision::new("template", outcome, "the newest version at acceptance"));
+        }
+        if let Some(at) = send_at {
+            decisions.push(Decision::new("schedule", at.to_string(), "send_at lies ahead"));
+        }
+        let email = Email {
+            id,
+            client_id: caller.client.id,
+            credential_id: Some(caller.credential.id),
+            source: draft.source,
+            test_mode: caller.credential.mode == KeyMode::Test,
+            message_id: format!("{id}@{}", sender.domain.as_str()),
+            domain: sender.domain.as_str().to_owned(),
+            from: sender.from,
+            recipients,
+            reply_to,
+            subject,
+            content: Content::Parts(parts(draft, template.as_deref(), headers)),
+            attachments: files.described,
+            tags: draft.tags.clone(),
+            metadata: draft.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            event_id: draft.event_id,
+            priority,
+            requested_at: now,
+            send_at,
+            idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
+            correlation_id: submission.correlation.as_str().to_owned(),
+            resent_from: None,
+            decisions,
+        };
+        Ok(Prepared { email, files: files.contents })
+    }
+
+    async fn template(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<Arc<Template>>, Refusal> {
+        let Some(code) = draft.template_code.as_deref() else { return Ok(None) };
+        let found =
+            caller.view.template(caller.client.id, code).await.map_err(|error| unavailable(&error))?;
+        if found.is_none() {
+            let message = "no template has this code";
+            faults.push(Fault::new(Field::TemplateCode, FaultCode::TemplateNotFound, message));
+        }
+        Ok(found)
+    }
+
+    /// Subject, bodies and variables: what is there, and whether it renders. The subject as it will read.
+    fn wording(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        template: Option<&Template>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<String> {
+        let before = faults.len();
+        presence(draft, template, faults);
+        for (field, body) in [(Field::Html, &draft.html), (Field::Text, &draft.text)] {
+            if body.as_ref().is_some_and(|body| body.len() > BODY_BYTES) {
+                let message = format!("a body may have {BODY_BYTES} bytes; attach larger documents");
+                faults.push(Fault::new(field, FaultCode::TooLong, message));
+            }
+        }
+        if faults.len() > before || (draft.template_code.is_some() && template.is_none()) {
+            return None;
+        }
+        let subject = match self.rendered_subject(caller, draft, template) {
+            Ok(subject) => subject,
+            Err(mut found) => {
+                faults.append(&mut found);
+                return None;
+            }
+        };
+        if subject.chars().any(char::is_control) {
+            let message = "the subject contains a line break or control character";
+            faults.push(Fault::new(Field::Subject, FaultCode::ControlCharacter, message));
+        }
+        if subject.chars().count() > SUBJECT_CHARS {
+            let message = format!("the subject may have {SUBJECT_CHARS} characters");
+            faults.push(Fault::new(Field::Subject, FaultCode::TooLong, message));
+        }
+        Some(subject)
+    }
+
+    /// Renders once to find at accept what would fail at delivery; literal text is taken as it is.
+    fn rendered_subject(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        template: Option<&Template>,
+    ) -> Result<String, Vec<Fault>> {
+        let inline = [&draft.subject, &draft.html, &draft.text];
+        let has_placeholder =
+            |text: &String| text.contains("{{") || text.contains("{%") || text.contains("{#");
+        let literal =
+            !draft.templated || !inline.iter().any(|part| part.as_ref().is_some_and(has_placeholder));
+        if template.is_none() && literal {
+            nul_free(draft)?;
+            return Ok(draft.subject.clone().unwrap_or_default());
+        }
+        let parts = parts(draft, template, Vec::new());
+        self.renderer.check(caller.client.id, &parts, template).map(|rendered| rendered.subject)
+    }
+
+    async fn files(&self, draft: &Draft, faults: &mut Vec<Fault>) -> attachments::Files {
+        let encoded: usize = draft.attachments.iter().map(|a| a.content_base64.len()).sum();
+        if encoded <= DECODE_INLINE {
+            return attachments::read(draft, &self.limits, faults);
+        }
+        // Copying the draft's files would double them in memory; the runtime is told to move its other work instead.
+        tokio::task::block_in_place(|| attachments::read(draft, &self.limits, faults))
+    }
+}
+
+/// Invalid; or, when all that is wrong is the size of the files, too large.
+fn refusal(mut faults: Vec<Fault>) -> Refusal {
+    let only_size = faults.iter().all(|fault| fault.code == FaultCode::AttachmentTooLarge);
+    if only_size && let Some(first) = faults.pop() {
+        return Refusal::TooLarge(first);
+    }
+    Refusal::Invalid(faults)
+}
+
+/// Adds faults at fields that have none yet: a sender of the wrong type need not be called missing as well.
+fn add_unless_told(faults: &mut Vec<Fault>, found: Vec<Fault>) {
+    for fault in found {
+        if !faults.iter().any(|known| known.field == fault.field) {
+            faults.push(fault);
+        }
+    }
+}
+
+fn parts(draft: &Draft, template: Option<&Template>, headers: Vec<(String, String)>) -> Parts {
+    Parts {
+        subject: draft.subject.clone(),
+        html: draft.html.clone(),
+        text: draft.text.clone(),
+        template: template.map(|t| TemplateRef { code: t.code.clone(), version: t.version }),
+        variables: draft.variables.clone(),
+        templated: draft.templated,
+        headers,
+    }
+}
+
+/// A subject unless the template has one; a body of some kind.
+fn presence(draft: &Draft, template: Option<&Template>, faults: &mut Vec<Fault>) {
+    let told = |faults: &[Fault], field: &Field| faults.iter().any(|fault| fault.field == *field);
+    let template_subject = template.is_some_and(|t| t.subject.is_some());
+    let subject = draft.subject.as_ref().is_some_and(|s| !s.trim().is_empty());
+    if !subject && !template_subject && draft.template_code.is_none() && !told(faults, &Field::Subject) {
+        faults.push(Fault::new(Field::Subject, FaultCode::Required, "subject is required"));
+    } else if !subject && template.is_some() && !template_subject {
+        let message = "subject is required: the template has none";
+        faults.push(Fault::new(Field::Subject, FaultCode::Required, message));
+    }
+    let body = [&draft.html, &draft.text].iter().any(|b| b.as_ref().is_some_and(|b| !b.is_empty()));
+    let body_told =
+        told(faults, &Field::Html) || told(faults, &Field::Text) || told(faults, &Field::TemplateCode);
+    if !body && draft.template_code.is_none() && !body_told {
+        let message = "at least one of html, text and template_code is required";
+        faults.push(Fault::new(Field::Html, FaultCode::MissingBody, message));
+    }
+}
+
+fn nul_free(draft: &Draft) -> Result<(), Vec<Fault>> {
+    let mut faults = Vec::new();
+    for (field, body) in [(Field::Html, &draft.html), (Field::Text, &draft.text)] {
+        if body.as_ref().is_some_and(|body| body.contains('\0')) {
+            faults.push(Fault::new(field, FaultCode::ControlCharacter, "the body contains NUL"));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+fn headers(draft: &Draft, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
+    if draft.headers.len() > HEADERS {
+        let message = format!("at most {HEADERS} custom headers");
+        faults.push(Fault::new(Field::Headers, FaultCode::OutOfRange, message));
+        return Vec::new();
+    }
+    let mut seen = Vec::with_capacity(draft.headers.len());
+    for (name, value) in &draft.headers {
+        let mut fault = |code, message: String| {
+            faults.push(Fault::new(Field::Header(name.clone()), code, message));
+        };
+        match HeaderName::parse(name) {
+            Err(error) => fault(FaultCode::InvalidHeader, format!("the header name {error}")),
+            Ok(parsed) if parsed.is_reserved() => {
+                fault(FaultCode::ReservedHeader, format!("{name} is written by the server"));
+            }
+            Ok(_) => {}
+        }
+        if let Err(error) = HeaderValue::parse(value) {
+            fault(FaultCode::InvalidHeader, format!("the header value {error}"));
+        }
+        let lower = name.to_ascii_lowercase();
+        if seen.contains(&lower) {
+            fault(FaultCode::InvalidHeader, format!("{name} stands twice"));
+        }
+        seen.push(lower);
+    }
+    draft.headers.clone()
+}
+
+fn tags(draft: &Draft, faults: &mut Vec<Fault>) {
+    if draft.tags.len() > TAGS {
+        faults.push(Fault::new(Field::Tag(None), FaultCode::OutOfRange, format!("at most {TAGS} tags")));
+    }
+    for (index, tag) in draft.tags.iter().enumerate() {
+        let field = Field::Tag(Some(index));
+        if tag.is_empty() || tag.chars().count() > TAG_CHARS {
+            let message = format!("a tag has 1 to {TAG_CHARS} characters");
+            faults.push(Fault::new(field, FaultCode::OutOfRange, message));
+        } else if tag.chars().any(is_unsafe) {
+            let message = "the tag contains a line break or control character";
+            faults.push(Fault::new(field, FaultCode::ControlCharacter, message));
+        } else if draft.tags[..index].contains(tag) {
+            faults.push(Fault::new(field, FaultCode::InvalidValue, "the tag stands twice"));
+        }
+    }
+}
+
+/// Control characters, and the two Unicode line separators that some readers break lines at.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+fn metadata(draft: &Draft, faults: &mut Vec<Fault>) {
+    if draft.metadata.is_empty() {
+        return;
+    }
+    for (key, value) in &draft.metadata {
+        let unsafe_value = value.as_str().is_some_and(|text| text.chars().any(is_unsafe));
+        if key.chars().any(is_unsafe) || unsafe_value {
+            let message = "metadata contains a line break or control character";
+            faults.push(Fault::new(Field::Metadata(Some(key.clone())), FaultCode::ControlCharacter, message));
+        } else if key.is_empty() || key.chars().count() > METADATA_KEY_CHARS {
+            let message = format!("a metadata key has 1 to {METADATA_KEY_CHARS} characters");
+            faults.push(Fault::new(Field::Metadata(Some(key.clone())), FaultCode::OutOfRange, message));
+        }
+    }
+    let size = serde_json::to_string(&draft.metadata).map_or(usize::MAX, |text| text.len());
+    if size > METADATA_BYTES {
+        let message = format!("metadata may have {METADATA_BYTES} bytes as JSON");
+        faults.push(Fault::new(Field::Metadata(None), FaultCode::TooLong, message));
+    }
+}
+
+fn priority(draft: &Draft, faults: &mut Vec<Fault>) -> Priority {
+    let Some(value) = draft.priority else { return Priority::DEFAULT };
+    Priority::new(value).unwrap_or_else(|| {
+        let message = "priority is a whole number from 1 (highest) to 5";
+        faults.push(Fault::new(Field::Priority, FaultCode::OutOfRange, message));
+        Priority::DEFAULT
+    })
+}
+
+/// The time to send when it lies ahead; one just past means at once.
+fn send_at(draft: &Draft, now: Timestamp, faults: &mut Vec<Fault>) -> Option<Timestamp> {
+    let at = draft.send_at?;
+    if at > now.plus(SCHEDULE_AHEAD) {
+        let message = "send_at may lie up to 30 days ahead";
+        faults.push(Fault::new(Field::SendAt, FaultCode::InvalidSendAt, message));
+    } else if at < now.minus(SCHEDULE_BACK) {
+        faults.push(Fault::new(Field::SendAt, FaultCode::InvalidSendAt, "send_at lies in the past"));
+    }
+    (at > now).then_some(at)
+}

@@ -1,0 +1,309 @@
+//! What a caller may ask, and the only code that creates an email.
+//!
+//! `accept` reads as the order of all checks. Nothing is stored before all of them passed; nothing is answered before
+//! the store's commit is durable.
+
+mod addresses;
+mod attachments;
+mod batch;
+mod change;
+mod dry_run;
+mod limits;
+mod message;
+mod sender;
+
+pub use batch::BatchAccepted;
+pub use dry_run::DryRun;
+pub use limits::IntakeLimits;
+
+use crate::auth::{Auth, AuthError, Caller};
+use crate::base::chance::Chance;
+use crate::base::clock::Clock;
+use crate::base::correlation::CorrelationId;
+use crate::blobs::Blobs;
+use crate::queue::{Queue, Reservation};
+use crate::render::Renderer;
+use crate::routing::Routes;
+use posthaste_model::credential::Permission;
+use posthaste_model::decision::Decision;
+use posthaste_model::draft::Draft;
+use posthaste_model::email::Email;
+use posthaste_model::fault::{FaultPoint, Faults};
+use posthaste_model::refusal::Refusal;
+use posthaste_model::{EmailId, Status, Timestamp};
+use posthaste_store::{
+    AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, Store, StoreError, initial_status,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often an acceptance looks again when the configuration changed under it.
+const STALE_ROUNDS: usize = 4;
+
+/// What one draft came to: an email with its first status, or a refusal.
+pub type Judged = Result<(Arc<Email>, Status), Refusal>;
+
+/// Makes the surface's answer from what was judged, so that it can be kept with the idempotency key in the email's own
+/// transaction. Opaque to intake and store.
+pub type AnswerOf<'a> = &'a (dyn Fn(&[Judged]) -> Vec<u8> + Send + Sync);
+
+/// How a request came in.
+pub struct Submission<'a> {
+    /// The id that joins its log lines.
+    pub correlation: CorrelationId,
+    /// Its idempotency key, if it has one.
+    pub idempotency: Option<IdempotencyRequest>,
+    /// The surface's answer, for replays.
+    pub answer: AnswerOf<'a>,
+}
+
+/// An idempotency key with what it stands for.
+#[derive(Clone, Debug)]
+pub struct IdempotencyRequest {
+    /// The endpoint: keys of different endpoints do not meet.
+    pub endpoint: &'static str,
+    /// The key.
+    pub key: String,
+    /// SHA-256 of the request in canonical form.
+    pub fingerprint: [u8; 32],
+}
+
+/// An accepted request.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A new email.
+    New(Arc<Email>, Status),
+    /// The answer that the same request got the first time.
+    Replayed(Vec<u8>),
+}
+
+/// The parts that intake works with.
+#[derive(Clone)]
+pub struct IntakeParts {
+    /// Where email is kept.
+    pub store: Store,
+    /// Where files are kept.
+    pub blobs: Blobs,
+    /// Templates and MIME.
+    pub renderer: Renderer,
+    /// Tells workers.
+    pub queue: Queue,
+    /// Finds callers again when the configuration changed.
+    pub auth: Auth,
+    /// Picks the way out, for dry runs.
+    pub routes: Routes,
+    /// The time.
+    pub clock: Clock,
+    /// Random numbers for ids.
+    pub chance: Chance,
+    /// Limits on size and number.
+    pub limits: IntakeLimits,
+    /// How long an idempotency key is kept.
+    pub idempotency_keep: Duration,
+    /// Crash points.
+    pub faults: Faults,
+}
+
+/// The way in.
+#[derive(Clone)]
+pub struct Intake(Arc<IntakeParts>);
+
+impl std::ops::Deref for Intake {
+    type Target = IntakeParts;
+
+    fn deref(&self) -> &IntakeParts {
+        &self.0
+    }
+}
+
+/// A draft that passed every check, not yet stored.
+struct Prepared {
+    email: Email,
+    files: Vec<bytes::Bytes>,
+}
+
+impl Intake {
+    /// An intake over its parts.
+    pub fn new(parts: IntakeParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Accepts one email: permission, replay, every check on the draft at once, files, then one durable commit that
+    /// holds the email, its idempotency key and, where a local worker has room, its lease.
+    pub async fn accept(
+        &self,
+        caller: &Caller,
+        draft: Draft,
+        submission: Submission<'_>,
+    ) -> Result<Accepted, Refusal> {
+        caller.must(Permission::EmailsSend)?;
+        if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
+            return Ok(Accepted::Replayed(answer));
+        }
+        let mut caller = caller.clone();
+        for _ in 0..STALE_ROUNDS {
+            let now = self.clock.now();
+            let prepared = match self.prepare(&caller, &draft, &submission, now).await {
+                Ok(prepared) => prepared,
+                Err(refusal) => {
+                    // What was refused by remembered configuration may be right by the present one.
+                    caller = self.refreshed_or(caller, refusal).await?;
+                    continue;
+                }
+            };
+            self.faults.crash_at(FaultPoint::Validated);
+            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
+                Committed::Stored(mut judged) => {
+                    let Some(Ok((email, status))) = judged.pop() else { continue };
+                    return Ok(Accepted::New(email, status));
+                }
+                Committed::Replayed(answer) => return Ok(Accepted::Replayed(answer)),
+                Committed::Stale => caller = self.refreshed(&caller).await?,
+            }
+        }
+        Err(unavailable(&StoreError::Busy))
+    }
+
+    /// The first answer to the same request, looked up before the checks: a replay must not depend on them.
+    async fn replayed(
+        &self,
+        caller: &Caller,
+        idempotency: Option<&IdempotencyRequest>,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(request) = idempotency else { return Ok(None) };
+        let found = self
+            .store
+            .replay(caller.client.id, request.endpoint, &request.key, request.fingerprint, self.clock.now())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        match found {
+            None => Ok(None),
+            Some(ReplayFound::Answer(answer)) => Ok(Some(answer)),
+            Some(ReplayFound::Reused) => Err(Refusal::IdempotencyKeyReused),
+        }
+    }
+
+    /// The caller by the present configuration; the refusal itself when nothing changed meanwhile.
+    async fn refreshed_or(&self, caller: Caller, refusal: Refusal) -> Result<Caller, Refusal> {
+        let present = self.store.revision().await.map_err(|error| unavailable(&error))?;
+        if present == caller.view.revision() { Err(refusal) } else { self.refreshed(&caller).await }
+    }
+
+    async fn refreshed(&self, caller: &Caller) -> Result<Caller, Refusal> {
+        let fresh = self.auth.refresh(caller).await.map_err(|error| match error {
+            AuthError::Invalid => Refusal::CredentialGone,
+            AuthError::Store(error) => unavailable(&error),
+        })?;
+        fresh.must(Permission::EmailsSend)?;
+        Ok(fresh)
+    }
+
+    /// Puts files and rows down for good. `judged` holds the refusals of a batch in their places as `Err`; the
+    /// accepted emails are put into the places left.
+    async fn commit(
+        &self,
+        caller: &Caller,
+        prepared: Vec<Prepared>,
+        submission: &Submission<'_>,
+        now: Timestamp,
+        refused: Vec<(usize, Refusal)>,
+    ) -> Result<Committed, Refusal> {
+        let mut emails = Vec::with_capacity(prepared.len());
+        for item in prepared {
+            for file in item.files {
+                self.blobs.put(file).await.map_err(|_| no_room())?;
+            }
+            emails.push(Arc::new(item.email));
+        }
+        let reservation = self.room_for(&emails, now);
+        let judged = in_order(&emails, refused, now);
+        let acceptance = Acceptance {
+            idempotency: submission.idempotency.as_ref().map(|request| IdempotencyClaim {
+                client_id: caller.client.id,
+                endpoint: request.endpoint,
+                key: request.key.clone(),
+                fingerprint: request.fingerprint,
+                answer: (submission.answer)(&judged),
+                keep_until: now.plus(self.idempotency_keep),
+            }),
+            lease: reservation.as_ref().map(|r| Lease { worker: r.worker(), until: r.lease_until(now) }),
+            revision: caller.view.revision(),
+            emails,
+            now,
+        };
+        match self.store.accept(acceptance).await.map_err(|error| unavailable(&error))? {
+            AcceptResult::Accepted { claims } => {
+                log_accepted(&judged);
+                match reservation {
+                    Some(reservation) if !claims.is_empty() => reservation.hand_over(claims),
+                    _ => self.queue.ring(),
+                }
+                self.faults.crash_at(FaultPoint::Rung);
+                Ok(Committed::Stored(judged))
+            }
+            AcceptResult::Replayed(answer) => Ok(Committed::Replayed(answer)),
+            AcceptResult::KeyReused => Err(Refusal::IdempotencyKeyReused),
+            AcceptResult::StaleRevision => Ok(Committed::Stale),
+        }
+    }
+
+    /// The way an email would take now, and why, for dry runs and explain.
+    pub fn explain_route(&self, email: &Email, client_name: &str) -> Decision {
+        let route = self.routes.choose(email, Some(client_name));
+        Decision::new("route", route.transports.join(", then "), route.reason.to_string())
+    }
+
+    /// Room in a local worker for those that are due at once.
+    fn room_for(&self, emails: &[Arc<Email>], now: Timestamp) -> Option<Reservation> {
+        let due = emails.iter().filter(|email| initial_status(email, now) == Status::Queued).count();
+        if due == 0 { None } else { self.queue.reserve(due) }
+    }
+}
+
+/// One line for each accepted email.
+fn log_accepted(judged: &[Judged]) {
+    for (email, status) in judged.iter().flatten() {
+        tracing::info!(
+            email.id = %email.id,
+            client.id = %email.client_id,
+            source = email.source.as_str(),
+            status = status.as_str(),
+            correlation_id = email.correlation_id,
+            "email accepted"
+        );
+    }
+}
+
+enum Committed {
+    Stored(Vec<Judged>),
+    Replayed(Vec<u8>),
+    Stale,
+}
+
+/// Accepted emails and refusals in the order of the request.
+fn in_order(emails: &[Arc<Email>], refused: Vec<(usize, Refusal)>, now: Timestamp) -> Vec<Judged> {
+    let mut accepted = emails.iter().map(|email| Ok((Arc::clone(email), initial_status(email, now))));
+    let mut judged: Vec<Judged> = Vec::with_capacity(emails.len() + refused.len());
+    for (index, refusal) in refused {
+        judged.extend(accepted.by_ref().take(index.saturating_sub(judged.len())));
+        judged.push(Err(refusal));
+    }
+    judged.extend(accepted);
+    judged
+}
+
+/// A store's trouble as the caller sees it.
+fn unavailable(error: &StoreError) -> Refusal {
+    tracing::warn!(error = %error, "the store refused an operation");
+    let may_be_stored = matches!(error, StoreError::Uncertain(_));
+    Refusal::Unavailable { retry_after: Duration::from_secs(1), may_be_stored }
+}
+
+fn no_room() -> Refusal {
+    Refusal::Unavailable { retry_after: Duration::from_secs(5), may_be_stored: false }
+}
+
+/// The id of a new email.
+fn new_id(chance: &Chance, now: Timestamp) -> EmailId {
+    EmailId::new(now, chance.bytes())
+}

@@ -1,0 +1,106 @@
+//! Who an email may come from.
+//!
+//! A credential bound to a domain sends from that domain only. A client that has sending domains sends from these (or
+//! from those shared by all clients); one that has none may use any domain that is not another client's.
+
+use super::addresses::mailbox;
+use crate::auth::Caller;
+use posthaste_model::decision::Decision;
+use posthaste_model::domain::SendingDomain;
+use posthaste_model::draft::{Draft, DraftMailbox, Field};
+use posthaste_model::refusal::{Fault, FaultCode};
+use posthaste_model::{Domain, Mailbox};
+use posthaste_store::StoreError;
+use std::sync::Arc;
+
+/// The sender and its domain.
+pub(super) struct Sender {
+    pub from: Mailbox,
+    pub domain: Domain,
+    pub decision: Decision,
+}
+
+/// Finds the sender, or says what is wrong with it.
+pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
+    let from = match draft.from.as_ref().map(|given| mailbox(given, || Field::From)).transpose() {
+        Ok(from) => from,
+        Err(fault) => return Ok(Err(vec![fault])),
+    };
+    let domain = match named_domain(caller, draft, from.as_ref()) {
+        Ok(domain) => domain,
+        Err(fault) => return Ok(Err(vec![fault])),
+    };
+    let known = caller.view.domain(&domain).await?;
+    if let Some(fault) = forbidden(caller, draft, &domain, known.as_ref()).await? {
+        return Ok(Err(vec![fault]));
+    }
+    let Some(from) = from.or_else(|| default_from(known.as_ref())) else {
+        let message = format!("from is required: {domain} has no default sender");
+        return Ok(Err(vec![Fault::new(Field::From, FaultCode::Required, message)]));
+    };
+    if from.address.domain() != domain.as_str() {
+        let message = format!("from must be an address in {domain}");
+        return Ok(Err(vec![Fault::new(Field::From, FaultCode::FromDomainMismatch, message)]));
+    }
+    let reason = match (&caller.credential.domain, &draft.domain, &draft.from) {
+        (Some(_), ..) => "the key is bound to this domain",
+        (None, Some(_), _) => "the request names this domain",
+        (None, None, _) => "the sender's address names this domain",
+    };
+    let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
+    Ok(Ok(Sender { from, domain, decision }))
+}
+
+/// The domain by key, by request or by sender, in this order; they must not contradict each other.
+fn named_domain(caller: &Caller, draft: &Draft, from: Option<&Mailbox>) -> Result<Domain, Fault> {
+    let named = draft
+        .domain
+        .as_deref()
+        .map(|text| {
+            Domain::parse(text).map_err(|error| {
+                Fault::new(Field::Domain, FaultCode::InvalidDomain, format!("the domain {error}"))
+            })
+        })
+        .transpose()?;
+    if let Some(bound) = &caller.credential.domain {
+        if let Some(named) = named.filter(|named| named.as_str() != bound) {
+            let message = format!("the key is bound to {bound}, the request names {named}");
+            return Err(Fault::new(Field::Domain, FaultCode::FromDomainMismatch, message));
+        }
+        return Domain::parse(bound).map_err(|error| {
+            Fault::new(Field::Domain, FaultCode::InvalidDomain, format!("the key's domain {error}"))
+        });
+    }
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let Some(from) = from else {
+        // A sender of the wrong type has its own fault already; naming it twice would be noise.
+        return Err(Fault::new(Field::From, FaultCode::Required, "from or domain is required"));
+    };
+    Domain::parse(from.address.domain()).map_err(|error| {
+        Fault::new(Field::From, FaultCode::InvalidDomain, format!("the sender's domain {error}"))
+    })
+}
+
+/// Why the caller's client may not send from `domain`.
+async fn forbidden(
+    caller: &Caller,
+    draft: &Draft,
+    domain: &Domain,
+    known: Option<&Arc<SendingDomain>>,
+) -> Result<Option<Fault>, StoreError> {
+    let field = if draft.domain.is_some() { Field::Domain } else { Field::From };
+    let may = match known {
+        Some(known) => known.client_id.is_none_or(|owner| owner == caller.client.id),
+        None => caller.view.domains_of(caller.client.id).await?.is_empty(),
+    };
+    // Another client's domain is told apart from an unknown one by nothing.
+    let message = || format!("{domain} is not a sending domain of this client");
+    Ok((!may).then(|| Fault::new(field, FaultCode::FromDomainMismatch, message())))
+}
+
+fn default_from(known: Option<&Arc<SendingDomain>>) -> Option<Mailbox> {
+    let text = known?.default_from.clone()?;
+    mailbox(&DraftMailbox::Text(text), || Field::From).ok()
+}

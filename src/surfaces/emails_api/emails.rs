@@ -1,0 +1,168 @@
+//! `GET /api/emails/{id}` and what belongs to one email: content, raw message, cancel.
+
+use super::{EmailsApi, refusals, shapes};
+use crate::auth::{Caller, Freshness};
+use crate::surfaces::http::answer;
+use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::problem::{self, Problem};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderValue, Request, StatusCode};
+use posthaste_model::EmailId;
+use posthaste_model::credential::Permission;
+use posthaste_model::refusal::Refusal;
+use posthaste_store::EmailRecord;
+use serde_json::json;
+use std::future::Future;
+use std::time::Duration;
+
+/// The longest `?wait=`.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// First pause between two looks while waiting; it doubles up to [`SLOWEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const SLOWEST_LOOK: Duration = Duration::from_millis(250);
+
+/// Runs a call that needs `permission`, and answers it with the figures of the limit.
+pub(super) async fn call<F, Fut>(
+    api: &EmailsApi,
+    parts: &http::request::Parts,
+    permission: Permission,
+    work: F,
+) -> Response
+where
+    F: FnOnce(Caller, Exchange) -> Fut,
+    Fut: Future<Output = Result<Response, Problem>>,
+{
+    let exchange = exchange::of(parts);
+    let entered = match api.enter(&exchange, &parts.headers, Freshness::Now).await {
+        Ok(entered) => entered,
+        Err(refused) => return refused,
+    };
+    let answer = match entered.caller.must(permission) {
+        Err(refusal) => Err(refusals::problem(refusal)),
+        Ok(()) => work(entered.caller.clone(), exchange.clone()).await,
+    };
+    entered.finish(&exchange, answer)
+}
+
+/// Another client's id, a random one and text that is no id are told alike.
+pub(super) fn email_id(text: &str) -> Result<EmailId, Problem> {
+    text.parse().map_err(|_| not_found())
+}
+
+pub(super) fn not_found() -> Problem {
+    refusals::problem(Refusal::NotFound)
+}
+
+impl EmailsApi {
+    pub(super) async fn record(&self, caller: &Caller, id: EmailId) -> Result<EmailRecord, Problem> {
+        let found = self.store.email(caller.client.id, id).await;
+        found.map_err(|error| refusals::store(&error))?.ok_or_else(not_found)
+    }
+}
+
+/// `GET /api/emails/{id}?wait=5s`.
+pub(super) async fn show(
+    State(api): State<EmailsApi>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+        let id = email_id(&id)?;
+        let wait = wait(&parts)?;
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut pause = FIRST_LOOK;
+        let record = loop {
+            let record = api.record(&caller, id).await?;
+            if record.status.is_settled() || tokio::time::Instant::now() >= deadline {
+                break record;
+            }
+            tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + pause)).await;
+            pause = (pause * 2).min(SLOWEST_LOOK);
+        };
+        let events = api.store.events(caller.client.id, id).await.map_err(|error| refusals::store(&error))?;
+        Ok(answer::json(StatusCode::OK, &shapes::email(&record, &events)))
+    })
+    .await
+}
+
+/// `wait` as a duration of up to a minute; absent is zero.
+fn wait(parts: &http::request::Parts) -> Result<Duration, Problem> {
+    let mut wait = Duration::ZERO;
+    for (key, text) in super::list::query(parts)? {
+        if key != "wait" {
+            let detail = format!("{key} is not a parameter of this request");
+            return Err(Problem::new(problem::BAD_REQUEST, detail));
+        }
+        let invalid =
+            || Problem::new(problem::BAD_REQUEST, "wait is a time of up to 60s, such as 5s or 500ms");
+        let (digits, scale) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+            (Some(digits), _) => (digits, 1),
+            (None, Some(digits)) => (digits, 1000),
+            (None, None) => (text.as_str(), 1000),
+        };
+        let number: u64 = digits.parse().map_err(|_| invalid())?;
+        wait = Duration::from_millis(number.saturating_mul(scale));
+        if wait > LONGEST_WAIT {
+            return Err(invalid());
+        }
+    }
+    Ok(wait)
+}
+
+/// `GET /api/emails/{id}/content`.
+pub(super) async fn content(
+    State(api): State<EmailsApi>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+        let record = api.record(&caller, email_id(&id)?).await?;
+        let content = api.renderer.content(&record.email).await.map_err(|error| unrendered(&error))?;
+        let message = api.renderer.message(&record.email).await.map_err(|error| unrendered(&error))?;
+        let fields = posthaste_mail::view::read_message(&message.bytes).fields;
+        let headers: Vec<_> = fields.iter().map(|f| json!({"name": f.name, "value": f.value})).collect();
+        let mut body = shapes::rendered(&content);
+        body["headers"] = headers.into();
+        Ok(answer::json(StatusCode::OK, &body))
+    })
+    .await
+}
+
+/// `GET /api/emails/{id}/raw`: the message exactly as sent.
+pub(super) async fn raw(
+    State(api): State<EmailsApi>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+        let record = api.record(&caller, email_id(&id)?).await?;
+        let message = api.renderer.message(&record.email).await.map_err(|error| unrendered(&error))?;
+        Ok(answer::bytes_as(StatusCode::OK, HeaderValue::from_static("message/rfc822"), message.bytes))
+    })
+    .await
+}
+
+fn unrendered(error: &crate::render::RenderError) -> Problem {
+    tracing::warn!(error = %error, "an accepted email could not be rendered");
+    Problem::new(problem::INTERNAL_ERROR, "the message cannot be rendered")
+}
+
+/// `POST /api/emails/{id}/cancel`.
+pub(super) async fn cancel(
+    State(api): State<EmailsApi>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&api, &parts, Permission::EmailsCancel, async |caller, _| {
+        let id = email_id(&id)?;
+        api.intake.cancel(&caller, id).await.map_err(refusals::problem)?;
+        Ok(answer::json(StatusCode::OK, &json!({"email_id": id, "status": "cancelled"})))
+    })
+    .await
+}

@@ -1,0 +1,193 @@
+//! `GET /api/events/stream`: the client's email events as server-sent events, resumable by `Last-Event-ID`.
+//!
+//! The stream reads the store behind a cursor, so that it misses nothing and doubles nothing, whichever process made
+//! an event. It closes within seconds of its credential's end.
+
+use super::{EmailsApi, refusals};
+use crate::auth::{Caller, Freshness};
+use crate::surfaces::http::exchange;
+use crate::surfaces::http::problem::{self, Problem};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request};
+use http_body::Frame;
+use posthaste_model::credential::Permission;
+use posthaste_model::event::EventKind;
+use posthaste_store::ClientEvent;
+use serde_json::json;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Events read at once.
+const PAGE: usize = 200;
+/// Between two looks when nothing happens.
+const LOOK: Duration = Duration::from_millis(250);
+/// A comment this often keeps proxies from closing the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the credential is looked at again.
+const RECHECK: Duration = Duration::from_secs(3);
+/// A reader that takes nothing for so long is let go.
+const SLOWEST_READER: Duration = Duration::from_secs(30);
+/// Chunks that wait for a reader.
+const WAITING: usize = 16;
+
+/// `GET /api/events/stream`.
+pub(super) async fn open(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let exchange = exchange::of(&parts);
+    let entered = match api.enter(&exchange, &parts.headers, Freshness::Now).await {
+        Ok(entered) => entered,
+        Err(refused) => return refused,
+    };
+    let answer = match entered.caller.must(Permission::EmailsRead) {
+        Err(refusal) => Err(refusals::problem(refusal)),
+        Ok(()) => start(&api, entered.caller.clone(), &parts.headers).await,
+    };
+    entered.finish(&exchange, answer)
+}
+
+async fn start(api: &EmailsApi, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {
+    let Ok(seat) = std::sync::Arc::clone(&api.streams).try_acquire_owned() else {
+        return Err(Problem::new(problem::OVERLOADED, "too many streams are open").with_retry_after(30));
+    };
+    let after = match headers.get("last-event-id").map(HeaderValue::to_str) {
+        None => api.store.last_event_id().await.map_err(|error| refusals::store(&error))?,
+        Some(Ok(text)) => match text.trim().parse::<i64>() {
+            Ok(id) if id >= 0 => id,
+            _ => return Err(not_an_event_id()),
+        },
+        Some(Err(_)) => return Err(not_an_event_id()),
+    };
+    let (sender, chunks) = mpsc::channel(WAITING);
+    let (api_inside, stop) = (api.clone(), api.tasks.token());
+    api.tasks.spawn("events.stream", async move {
+        let feed = feed(&api_inside, caller, after, sender);
+        tokio::select! {
+            () = feed => {}
+            () = stop.cancelled() => {}
+        }
+        drop(seat);
+    });
+    let mut response = Response::new(Body::new(EventBody { chunks }));
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn not_an_event_id() -> Problem {
+    Problem::new(problem::BAD_REQUEST, "Last-Event-ID is the id of an event of this stream")
+}
+
+/// Writes events until the reader, the credential or the store ends it; the client then comes back with its last id.
+async fn feed(api: &EmailsApi, mut caller: Caller, mut after: i64, sender: mpsc::Sender<Bytes>) {
+    let (mut checked, mut spoke) = (Instant::now(), Instant::now());
+    if !write(&sender, ": posthaste events\nretry: 1000\n\n".to_owned()).await {
+        return;
+    }
+    loop {
+        if checked.elapsed() >= RECHECK {
+            match api.auth.refresh(&caller).await {
+                Ok(fresh) if fresh.must(Permission::EmailsRead).is_ok() => caller = fresh,
+                Ok(_) | Err(_) => return,
+            }
+            checked = Instant::now();
+        }
+        let Ok(page) = api.store.events_after(caller.client.id, after, PAGE).await else { return };
+        let moved = page.after != after;
+        after = page.after;
+        let mut text: String = page.events.iter().filter_map(shown).collect();
+        if text.is_empty() && spoke.elapsed() >= HEARTBEAT {
+            text.push_str(": still here\n\n");
+        }
+        if !text.is_empty() {
+            if !write(&sender, text).await {
+                return;
+            }
+            spoke = Instant::now();
+        }
+        if !moved {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = sender.closed() => return,
+            }
+        }
+    }
+}
+
+async fn write(sender: &mpsc::Sender<Bytes>, text: String) -> bool {
+    tokio::time::timeout(SLOWEST_READER, sender.send(Bytes::from(text))).await.is_ok_and(|sent| sent.is_ok())
+}
+
+/// An event as the reader sees it; `None` for those that only the timeline tells.
+fn shown(found: &ClientEvent) -> Option<String> {
+    let kind = public_name(found.event.event.kind)?;
+    let event = &found.event.event;
+    let data = json!({
+        "type": kind,
+        "timestamp": event.at,
+        "data": {
+            "email_id": found.event.email_id,
+            "message_id": found.message_id,
+            "status": found.status,
+            "seq": found.event.seq,
+            "recipient": found.recipient,
+            "attempt": (event.attempt > 0).then_some(event.attempt),
+            "error": matches!(event.kind, EventKind::Failed | EventKind::Deferred | EventKind::Bounced)
+                .then_some(event.detail.as_deref()).flatten(),
+            "tags": found.tags,
+            "metadata": found.metadata,
+        },
+    });
+    let mut text = String::with_capacity(256);
+    write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", found.event.id).ok()?;
+    Some(text)
+}
+
+/// The name of an event outside.
+fn public_name(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::Queued | EventKind::Scheduled => Some("email.queued"),
+        EventKind::Sent => Some("email.sent"),
+        EventKind::Delivered => Some("email.delivered"),
+        EventKind::Deferred => Some("email.deferred"),
+        EventKind::Bounced => Some("email.bounced"),
+        EventKind::Complained => Some("email.complained"),
+        EventKind::Failed => Some("email.failed"),
+        EventKind::Cancelled => Some("email.cancelled"),
+        EventKind::Opened => Some("email.opened"),
+        EventKind::Clicked => Some("email.clicked"),
+        EventKind::Unsubscribed => Some("email.unsubscribed"),
+        EventKind::Processing
+        | EventKind::PossibleDuplicate
+        | EventKind::Held
+        | EventKind::LeaseExpired
+        | EventKind::Postponed
+        | EventKind::Resent => None,
+    }
+}
+
+/// The chunks as a body.
+struct EventBody {
+    chunks: mpsc::Receiver<Bytes>,
+}
+
+impl http_body::Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
