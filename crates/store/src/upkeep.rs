@@ -75,6 +75,12 @@ impl Store {
         on_engine!(self, engine => engine.backup(path).await)
     }
 
+    /// Brings the index behind the lists up to date. It happens by itself when the store has nothing else to do, and
+    /// lists are right without; after an import it makes the first ones quick.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.catch_up().await)
+    }
+
     /// Reads the whole store and checks that it is whole; `Corrupt` when it is not.
     pub async fn check_integrity(&self) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.check_integrity().await)

@@ -3,8 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accept;
+mod cancel;
 mod claim;
+mod configuration;
+mod erase;
 mod fixture;
+mod inbox;
+mod life;
+mod list;
+mod retention;
+mod settle;
+mod stats;
+mod workers;
 
 /// Runs each named function of a module on a fresh store of each engine.
 #[macro_export]

@@ -2,8 +2,10 @@
 //! the hot path, when the writer is idle or far ahead, in batches sorted by key; what it does not hold yet is looked
 //! through directly, so that a list never misses anything.
 
+use super::Sqlite;
 use super::trouble::Trouble;
 use super::tx::Tx;
+use crate::StoreError;
 use crate::record::{RecipientIn, damaged, mailbox};
 use rusqlite::{Connection, params};
 use serde::Deserialize;
@@ -19,6 +21,13 @@ const FAR: i64 = 8192;
 const MAX_WORDS: usize = 64;
 /// Longer words are cut.
 const MAX_WORD_CHARACTERS: usize = 64;
+
+impl Sqlite {
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        while self.write_alone(|tx| index_step(tx)).await? == STEP {}
+        Ok(())
+    }
+}
 
 /// By what emails are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

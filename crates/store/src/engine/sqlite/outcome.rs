@@ -3,11 +3,12 @@
 use super::Sqlite;
 use super::rows::{State, state_by_id, state_of_client};
 use super::trouble::Trouble;
-use super::tx::{Tx, client_number};
+use super::tx::{Chain, Tx, client_number};
 use crate::StoreError;
 use crate::outcome::{CancelResult, SettleResult};
 use crate::record::{apply_changes, failure_code, states_json, states_of, status_code};
 use posthaste_model::attempt::Settlement;
+use posthaste_model::email::RecipientState;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::{ClientId, EmailId, RecipientStatus, Status, Timestamp};
 use rusqlite::params;
@@ -38,7 +39,12 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
     if state.fence != settlement.fence || state.lease_owner.is_none() {
         return Ok(SettleResult::Fenced);
     }
-    let Some(status) = next_status(state.status, settlement.status) else {
+    let recipients = recipients_after(&state, settlement)?;
+    // Where every recipient left was erased meanwhile there is nobody to try again.
+    let is_over = is_over(recipients.as_deref());
+    let wanted =
+        if is_over && settlement.status == Status::Queued { Status::Failed } else { settlement.status };
+    let Some(status) = next_status(state.status, wanted) else {
         tracing::error!(
             email.id = %settlement.email_id,
             from = state.status.as_str(),
@@ -51,7 +57,9 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
     for event in &settlement.events {
         chain = tx.append(state.n, chain, event)?;
     }
-    write(tx, &state, settlement, status, chain.length, chain.last)?;
+    let recipients = recipients.as_deref().map(states_json).transpose()?;
+    let due_at = settlement.next_attempt_at.filter(|_| !is_over && status != Status::Failed);
+    write(tx, state.n, settlement, status, due_at, chain, recipients)?;
     tx.count_move(state.place, state.status, status);
     Ok(SettleResult::Recorded)
 }
@@ -67,25 +75,30 @@ fn next_status(from: Status, to: Status) -> Option<Status> {
     }
 }
 
+/// Recipients' states after an outcome; `None` when it changes none.
+fn recipients_after(state: &State, settlement: &Settlement) -> Result<Option<Vec<RecipientState>>, Trouble> {
+    if settlement.recipients.is_empty() && state.recipients.is_none() {
+        return Ok(None);
+    }
+    let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
+    apply_changes(&mut states, &settlement.recipients, settlement.at);
+    Ok(Some(states))
+}
+
+/// Whether nobody is left to be tried.
+fn is_over(recipients: Option<&[RecipientState]>) -> bool {
+    recipients.is_some_and(|states| !states.iter().any(|state| state.status == RecipientStatus::Queued))
+}
+
 fn write(
     tx: &Tx<'_>,
-    state: &State,
+    n: i64,
     settlement: &Settlement,
     status: Status,
-    events: i64,
-    last_event: i64,
+    due_at: Option<Timestamp>,
+    chain: Chain,
+    recipients: Option<String>,
 ) -> Result<(), Trouble> {
-    let recipients = if settlement.recipients.is_empty() {
-        None
-    } else {
-        let mut states =
-            states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
-        apply_changes(&mut states, &settlement.recipients, settlement.at);
-        Some(states_json(&states)?)
-    };
-    // What is over for good is never due.
-    let due_at =
-        settlement.next_attempt_at.filter(|_| status != Status::Failed && status != Status::Cancelled);
     let (code, message) = match &settlement.failure {
         Some((code, message)) => (Some(failure_code(*code)), Some(message)),
         None => (None, None),
@@ -99,13 +112,13 @@ fn write(
              WHERE n = ?1",
         )?
         .execute(params![
-            state.n,
+            n,
             status_code(status),
             due_at.map(Timestamp::millis),
             settlement.attempts,
             settlement.uncertain_ends,
-            events,
-            last_event,
+            chain.length,
+            chain.last,
             settlement.at.millis(),
             settlement.sent_at.map(Timestamp::millis),
             code,

@@ -1,0 +1,77 @@
+//! The inbox transport's messages.
+
+use crate::fixture::*;
+use posthaste_model::email::BlobHash;
+use posthaste_model::inbox::InboxMessage;
+use posthaste_model::{ClientId, InboxId};
+use posthaste_store::{InboxFilter, InboxSelection, Store};
+
+crate::on_every_engine!(keeps_lists_and_deletes, filters, nothing_of_another_client);
+
+fn message(client_id: ClientId, subject: &str) -> InboxMessage {
+    InboxMessage {
+        id: InboxId::new(NOW, chance()),
+        client_id,
+        email_id: email().id,
+        mail_from: "bounce@example.com".into(),
+        recipients: vec!["Ann@client.example".into()],
+        subject: subject.into(),
+        from: "Shop <noreply@example.com>".into(),
+        size: 123,
+        sha256: BlobHash::of(subject.as_bytes()),
+        received_at: NOW,
+    }
+}
+
+async fn keeps_lists_and_deletes(store: &Store) {
+    let all: Vec<InboxMessage> = (0..5).map(|n| message(acme().id, &format!("no {n}"))).collect();
+    for message in &all {
+        store.inbox_add(message.clone()).await.unwrap();
+        store.inbox_add(message.clone()).await.unwrap();
+    }
+    assert_eq!(store.inbox_count(Some(acme().id)).await, Ok(5));
+    let filter = InboxFilter::default();
+    let first = store.inbox_list(&filter, None, 2).await.unwrap();
+    assert_eq!(first, [all[4].clone(), all[3].clone()]);
+    let next = store.inbox_list(&filter, Some(first[1].id), 10).await.unwrap();
+    assert_eq!(next, [all[2].clone(), all[1].clone(), all[0].clone()]);
+    assert_eq!(store.inbox_get(None, all[0].id).await, Ok(Some(all[0].clone())));
+    assert_eq!(store.blob_references(&all[0].sha256).await, Ok(1));
+    let two = InboxSelection::Ids(vec![all[3].id, all[0].id]);
+    assert_eq!(store.inbox_delete(Some(acme().id), two).await, Ok(2));
+    // A page goes on where a message that was deleted stood.
+    assert_eq!(store.inbox_list(&filter, Some(all[3].id), 10).await.unwrap().len(), 2);
+    assert_eq!(store.inbox_delete(Some(acme().id), InboxSelection::All).await, Ok(3));
+    assert_eq!(store.blob_references(&all[1].sha256).await, Ok(0));
+}
+
+async fn filters(store: &Store) {
+    for subject in ["Rechnung 100%", "Willkommen"] {
+        store.inbox_add(message(acme().id, subject)).await.unwrap();
+    }
+    let found = async |filter: InboxFilter| store.inbox_list(&filter, None, 10).await.unwrap().len();
+    let q = |text: &str| InboxFilter { q: Some(text.into()), ..InboxFilter::default() };
+    assert_eq!(found(q("rechnung")).await, 1);
+    assert_eq!(found(q("100%")).await, 1);
+    assert_eq!(found(q("%")).await, 1, "text, no pattern");
+    assert_eq!(found(q("noreply@")).await, 2);
+    assert_eq!(found(q("ann@client")).await, 2);
+    let to = |text: &str| InboxFilter { to: Some(text.into()), ..InboxFilter::default() };
+    assert_eq!((found(to("ann@client.example")).await, found(to("nn@client.example")).await), (2, 0));
+    let after = |seconds| InboxFilter { after: Some(at(seconds)), ..InboxFilter::default() };
+    assert_eq!((found(after(0)).await, found(after(1)).await), (2, 0));
+}
+
+async fn nothing_of_another_client(store: &Store) {
+    let own = message(acme().id, "own");
+    store.inbox_add(own.clone()).await.unwrap();
+    for other in [rival().id, ClientId::from_bytes([9; 16])] {
+        let filter = InboxFilter { client: Some(other), ..InboxFilter::default() };
+        assert_eq!(store.inbox_list(&filter, None, 10).await, Ok(vec![]));
+        assert_eq!(store.inbox_get(Some(other), own.id).await, Ok(None));
+        assert_eq!(store.inbox_count(Some(other)).await, Ok(0));
+        assert_eq!(store.inbox_delete(Some(other), InboxSelection::Ids(vec![own.id])).await, Ok(0));
+        assert_eq!(store.inbox_delete(Some(other), InboxSelection::All).await, Ok(0));
+    }
+    assert_eq!(store.inbox_count(None).await, Ok(1));
+}

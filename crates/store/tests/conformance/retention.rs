@@ -1,0 +1,121 @@
+//! Retention in steps: bodies, then records; blobs when nobody refers to them any more.
+
+use crate::fixture::*;
+use posthaste_model::email::{Attachment, BlobHash, Email};
+use posthaste_model::{EmailId, Status, Timestamp};
+use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, Removed, StatsBy, Store};
+
+crate::on_every_engine!(
+    bodies_go_first_and_records_later,
+    a_shared_blob_stays_while_it_is_referred_to,
+    mail_under_way_is_left_alone,
+    keys_go_after_their_time,
+);
+
+/// An email requested `days` ago.
+fn old(days: i64) -> Email {
+    let mut email = email();
+    email.requested_at = at(-days * 86_400);
+    email.tags = vec!["t".into()];
+    email
+}
+
+fn with_blob(mut email: Email) -> Email {
+    email.attachments = vec![Attachment {
+        filename: "a.txt".into(),
+        mime: "text/plain".into(),
+        size: 1,
+        sha256: BlobHash::of(b"a"),
+        content_id: None,
+        inline: false,
+    }];
+    email
+}
+
+async fn sent(store: &Store, emails: Vec<Email>) -> Vec<EmailId> {
+    let claims = accept_leased(store, emails).await;
+    let settled = claims.iter().map(|claim| settlement(claim, Status::Sent, None)).collect();
+    store.settle(settled).await.unwrap();
+    claims.iter().map(|claim| claim.email.id).collect()
+}
+
+async fn drop_old(store: &Store, bodies: i64, records: i64, limit: usize) -> Removed {
+    let days = |n: i64| -> Timestamp { at(-n * 86_400) };
+    store.drop_old(days(bodies), days(records), NOW, limit).await.unwrap()
+}
+
+async fn bodies_go_first_and_records_later(store: &Store) {
+    let ids = sent(store, [500, 450, 40, 35, 1, 0].map(old).to_vec()).await;
+    let mut removed = Removed::default();
+    loop {
+        let step = drop_old(store, 30, 400, 1).await;
+        assert!(step.bodies <= 1 && step.records <= 1, "in small steps");
+        if step.is_nothing() {
+            break;
+        }
+        removed.bodies += step.bodies;
+        removed.records += step.records;
+    }
+    assert_eq!((removed.bodies, removed.records), (4, 2));
+    for id in &ids[..2] {
+        assert!(store.email(acme().id, *id).await.unwrap().is_none());
+        assert!(store.events(acme().id, *id).await.unwrap().is_empty());
+    }
+    assert!(record(store, ids[2]).await.content_dropped);
+    assert_eq!(timeline(store, ids[2]).await.len(), 3);
+    assert!(!record(store, ids[4]).await.content_dropped);
+    let tagged = EmailFilter { tag: Some("t".into()), ..EmailFilter::default() };
+    assert_eq!(store.list(acme().id, &tagged, None, 10).await.unwrap().rows.len(), 4);
+    assert_eq!(store.count(acme().id, &EmailFilter::default()).await, Ok(4));
+    let far = (at(-600 * 86_400), at(86_400));
+    let by_status = store.stats(acme().id, far.0, far.1, StatsBy::Status).await.unwrap();
+    assert_eq!(by_status, [("sent".to_owned(), 4)]);
+    let by_tag = store.stats(acme().id, far.0, far.1, StatsBy::Tag).await.unwrap();
+    assert_eq!(by_tag, [("t".to_owned(), 4)]);
+    // New mail goes on with new numbers.
+    let newest = accept(store, vec![email()]).await[0];
+    assert_eq!(store.list(acme().id, &EmailFilter::default(), None, 1).await.unwrap().rows[0].id, newest);
+}
+
+async fn a_shared_blob_stays_while_it_is_referred_to(store: &Store) {
+    sent(store, vec![with_blob(old(40)), with_blob(old(1)), old(0)]).await;
+    let blob = BlobHash::of(b"a");
+    assert_eq!(store.blob_references(&blob).await, Ok(2));
+    assert_eq!(drop_old(store, 30, 400, 10).await.blobs, []);
+    assert_eq!(store.blob_references(&blob).await, Ok(1));
+    assert_eq!(drop_old(store, 0, 400, 10).await.blobs, [blob]);
+    assert_eq!(store.blob_references(&blob).await, Ok(0));
+}
+
+async fn mail_under_way_is_left_alone(store: &Store) {
+    let mut scheduled = old(500);
+    scheduled.send_at = Some(at(60));
+    let waiting = accept(store, vec![scheduled, old(500)]).await;
+    let held = accept_leased(store, vec![old(500)]).await.remove(0);
+    sent(store, vec![old(0)]).await;
+    for _ in 0..3 {
+        assert!(drop_old(store, 30, 400, 10).await.is_nothing());
+    }
+    for id in waiting.into_iter().chain([held.email.id]) {
+        assert!(!record(store, id).await.content_dropped);
+    }
+    assert_eq!(claim(store, 2, at(61), 10).await.len(), 3);
+}
+
+async fn keys_go_after_their_time(store: &Store) {
+    for (key, keep_until) in [("a", at(-5)), ("b", at(5))] {
+        let mut acceptance = acceptance(store, vec![email()]).await;
+        acceptance.idempotency = Some(IdempotencyClaim {
+            client_id: acme().id,
+            endpoint: "e",
+            key: key.into(),
+            fingerprint: [0; 32],
+            answer: vec![],
+            keep_until,
+        });
+        acceptance.now = at(-10);
+        assert!(matches!(store.accept(acceptance).await, Ok(AcceptResult::Accepted { .. })));
+    }
+    assert_eq!(drop_old(store, 30, 400, 10).await.idempotency_keys, 1);
+    assert!(store.replay(acme().id, "e", "b", [0; 32], NOW).await.unwrap().is_some());
+}
