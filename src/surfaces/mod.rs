@@ -2,3 +2,5 @@
 
 pub mod emails_api;
 pub mod http;
+pub mod inbox;
+pub mod web;

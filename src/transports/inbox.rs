@@ -34,7 +34,8 @@ impl InboxBell {
         self.0.subscribe()
     }
 
-    fn ring(&self) {
+    /// Says that a message came in; a ring may be lost or doubled.
+    pub fn ring(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
     }
 }

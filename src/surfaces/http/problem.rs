@@ -174,6 +174,11 @@ impl Problem {
         self.code
     }
 
+    /// What is wrong with this very request.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The problem's status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -1,0 +1,79 @@
+//! `/inbox`: the mail that was kept instead of sent, to look at in a browser and to read from tests. Pages for people,
+//! the same as JSON under `/inbox/api`, documented in docs/inbox.md.
+//!
+//! The mail shown may be hostile, and the inbox is open to whoever sits at the machine: [`access`] decides who may
+//! see what, [`frame`] shows the HTML of a message so that nothing in it runs or loads.
+
+mod access;
+mod api;
+mod code;
+mod content;
+mod frame;
+mod pages;
+mod parameters;
+mod shapes;
+mod wait;
+
+use crate::auth::Auth;
+use crate::blobs::Blobs;
+use crate::surfaces::web;
+use crate::transports::InboxBell;
+use access::Access;
+use axum::Router;
+use axum::routing::{get, post};
+use posthaste_store::Store;
+use std::sync::Arc;
+
+/// What the inbox is made of.
+pub struct InboxParts {
+    /// Where the messages are listed.
+    pub store: Store,
+    /// Where their sources lie.
+    pub blobs: Blobs,
+    /// Rings when a message comes in.
+    pub bell: InboxBell,
+    /// Knows the keys.
+    pub auth: Auth,
+    /// `http.public_url`: its host is one by which this machine may be called.
+    pub public_url: Option<String>,
+}
+
+/// The surface.
+#[derive(Clone)]
+pub struct Inbox {
+    store: Store,
+    blobs: Blobs,
+    bell: InboxBell,
+    access: Arc<Access>,
+}
+
+impl Inbox {
+    /// The inbox over its parts.
+    pub fn new(parts: InboxParts) -> Self {
+        let access = Arc::new(Access::new(parts.auth, parts.public_url.as_deref()));
+        Self { store: parts.store, blobs: parts.blobs, bell: parts.bell, access }
+    }
+
+    /// Everything under `/inbox`, the assets of its pages included.
+    pub fn router(self) -> Router {
+        let api = Router::new()
+            .route("/messages", get(api::list).delete(api::delete_all))
+            .route("/messages/wait", get(wait::wait))
+            .route("/messages/{id}", get(api::show).delete(api::delete))
+            .route("/messages/{id}/source", get(api::source))
+            .route("/messages/{id}/attachments/{index}", get(api::attachment))
+            .fallback(api::no_such_path);
+        Router::new()
+            .route("/inbox", get(pages::list))
+            .route("/inbox/delete", post(pages::delete_all))
+            .route("/inbox/{id}", get(pages::message))
+            .route("/inbox/{id}/html", get(pages::html))
+            .route("/inbox/{id}/delete", post(pages::delete))
+            .nest("/inbox/api", api)
+            .with_state(self)
+            .merge(web::assets())
+    }
+}
+
+#[cfg(test)]
+mod tests;

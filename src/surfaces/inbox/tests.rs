@@ -1,0 +1,459 @@
+//! The inbox through its door: who gets in, what is answered, and that hostile mail stays text.
+
+use super::*;
+use crate::base::chance::Chance;
+use crate::base::clock::Clock;
+use crate::base::metrics::Metrics;
+use crate::directory::Directory;
+use crate::surfaces::http::client_address::TrustedProxies;
+use crate::surfaces::http::edge::{Edge, Origin};
+use crate::surfaces::http::problem;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt as _;
+use posthaste_model::client::Client;
+use posthaste_model::credential::{ApiKey, Credential, KeyMode, Permission};
+use posthaste_model::fault::Faults;
+use posthaste_model::inbox::InboxMessage;
+use posthaste_model::{ClientId, CredentialId, EmailId, InboxId, Timestamp};
+use posthaste_store::{Actor, StoreSettings};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const HOSTILE: &str = include_str!("tests/hostile.eml");
+const START: i64 = 1_796_086_800_000;
+
+/// An inbox with two clients, behind the edge.
+struct Desk {
+    edge: Edge,
+    store: Store,
+    blobs: Blobs,
+    bell: InboxBell,
+    clock: Clock,
+    chance: Chance,
+    clients: [ClientId; 2],
+    _folder: TempDir,
+}
+
+/// An answer.
+struct Got {
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Got {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
+    }
+}
+
+async fn desk() -> Desk {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(StoreSettings::new(folder.path().join("store.db"))).await.expect("a store");
+    let blobs = Blobs::files(&folder.path().join("blobs"), Faults::default()).expect("blobs");
+    let (bell, clock, chance) =
+        (InboxBell::new(), Clock::manual(Timestamp::from_millis(START)), Chance::new());
+    let clients = [1, 2].map(|number| ClientId::new(clock.now(), [number; 10]));
+    for (number, id) in clients.into_iter().enumerate() {
+        let client = Client {
+            id,
+            name: format!("client {number}"),
+            department: None,
+            is_active: true,
+            created_at: clock.now(),
+        };
+        store.create_client(client, &actor()).await.expect("a client");
+    }
+    let directory = Directory::open(store.clone()).await.expect("a directory");
+    let parts = InboxParts {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        bell: bell.clone(),
+        auth: Auth::new(directory, clock.clone()),
+        public_url: Some("https://mail.example.com".into()),
+    };
+    let router = Inbox::new(parts).router().fallback(problem::not_found);
+    let trusted = TrustedProxies::new(vec!["127.0.0.2".parse().expect("an address")]);
+    let edge = Edge::new(router, trusted, 32 * 1024, Metrics::new(), chance.clone());
+    Desk { edge, store, blobs, bell, clock, chance, clients, _folder: folder }
+}
+
+fn actor() -> Actor {
+    Actor { kind: "cli".into(), id: None, address: None }
+}
+
+impl Desk {
+    /// Keeps a message as the transport does, a second after the one before.
+    async fn keep(&self, client: usize, to: &str, subject: &str, raw: &str) -> InboxId {
+        self.clock.advance(Duration::from_secs(1));
+        let raw = raw.replace("\r\n", "\n").replace('\n', "\r\n");
+        let now = self.clock.now();
+        let message = InboxMessage {
+            id: InboxId::new(now, self.chance.bytes()),
+            client_id: self.clients[client],
+            email_id: EmailId::new(now, [3; 10]),
+            mail_from: "bounce@example.com".into(),
+            recipients: vec![to.to_owned()],
+            subject: subject.to_owned(),
+            from: "Shop <shop@example.com>".into(),
+            size: raw.len() as u64,
+            sha256: self.blobs.put(Bytes::from(raw.into_bytes())).await.expect("a blob"),
+            received_at: now,
+        };
+        let id = message.id;
+        self.store.inbox_add(message).await.expect("kept");
+        self.bell.ring();
+        id
+    }
+
+    async fn key(&self, client: usize, permissions: &[Permission]) -> String {
+        let key = ApiKey::new(KeyMode::Live, &self.chance.bytes());
+        let credential = Credential {
+            id: CredentialId::new(self.clock.now(), self.chance.bytes()),
+            client_id: self.clients[client],
+            name: None,
+            prefix: key.prefix().to_owned(),
+            key_hash: key.hash(),
+            mode: KeyMode::Live,
+            permissions: permissions.to_vec(),
+            domain: None,
+            rate_limit: None,
+            is_active: true,
+            expires_at: None,
+            created_at: self.clock.now(),
+            revoked_at: None,
+        };
+        self.store.create_credential(credential, &actor()).await.expect("a key");
+        key.expose().to_owned()
+    }
+
+    async fn send(&self, peer: &str, method: &str, uri: &str, headers: &[(&str, &str)]) -> Got {
+        let mut request = Request::builder().method(method).uri(uri);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "127.0.0.1:8000");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let origin = Origin { peer: format!("{peer}:4711").parse().expect("an address"), tls: false };
+        let (response, _) = self.edge.answer(request.body(Body::empty()).expect("a request"), origin).await;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Got { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    async fn get(&self, uri: &str) -> Got {
+        self.send("127.0.0.1", "GET", uri, &[]).await
+    }
+}
+
+const PLAIN: &str =
+    "Subject: Welcome\nContent-Type: text/plain\n\nYour code is 482913\nhttps://shop.example/x\n";
+
+#[tokio::test]
+async fn a_message_as_json() {
+    let desk = desk().await;
+    let id = desk.keep(0, "ann@example.com", "Welcome", PLAIN).await;
+    let email_id = EmailId::new(desk.clock.now(), [3; 10]);
+    let list = desk.get("/inbox/api/messages").await;
+    assert_eq!(list.status, 200);
+    let line = json!({
+        "id": id, "email_id": email_id, "from": "Shop <shop@example.com>", "to": ["ann@example.com"],
+        "subject": "Welcome", "size": 91, "received_at": "2026-12-01T01:00:01.000Z",
+    });
+    assert_eq!(list.json(), json!({"data": [line], "next": null}));
+    let full = desk.get(&format!("/inbox/api/messages/{id}")).await;
+    let mut wanted = line;
+    for (name, value) in [
+        ("envelope", json!({"from": "bounce@example.com", "to": ["ann@example.com"]})),
+        (
+            "headers",
+            json!([
+                {"name": "Subject", "value": "Welcome"}, {"name": "Content-Type", "value": "text/plain"},
+            ]),
+        ),
+        ("text", json!("Your code is 482913\nhttps://shop.example/x\n")),
+        ("html", Value::Null),
+        ("attachments", json!([])),
+        ("links", json!(["https://shop.example/x"])),
+        ("code", json!("482913")),
+        ("truncated", json!(false)),
+    ] {
+        wanted[name] = value;
+    }
+    assert_eq!(full.json(), wanted);
+    let source = desk.get(&format!("/inbox/api/messages/{id}/source")).await;
+    assert_eq!(source.header("content-type"), "message/rfc822");
+    assert_eq!(source.body, PLAIN.replace('\n', "\r\n"));
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() {
+    let desk = desk().await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(desk.keep(0, &format!("u{}@example.com", number % 2), &format!("No {number}"), PLAIN).await);
+    }
+    let subjects = async |query: &str| {
+        let got = desk.get(&format!("/inbox/api/messages?{query}")).await.json();
+        let data = got["data"].as_array().expect("a list").clone();
+        let subjects: Vec<String> =
+            data.iter().map(|line| line["subject"].as_str().unwrap().into()).collect();
+        (subjects.join(" "), got["next"].as_str().map(str::to_owned))
+    };
+    let (first, next) = subjects("limit=2").await;
+    assert_eq!((&*first, next.as_deref()), ("No 4 No 3", Some(&*ids[3].to_string())));
+    assert_eq!(subjects(&format!("limit=3&before={}", ids[3])).await, ("No 2 No 1 No 0".into(), None));
+    assert_eq!(subjects("to=U1@EXAMPLE.com").await.0, "No 3 No 1");
+    assert_eq!(subjects("q=no%202").await.0, "No 2");
+    assert_eq!(subjects("q=%25").await.0, "");
+    for query in ["limit=0", "before=x", "colour=red"] {
+        let got = desk.get(&format!("/inbox/api/messages?{query}")).await;
+        assert_eq!((got.status, &got.json()["code"]), (400, &json!("bad_request")), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_the_message_comes() {
+    let desk = desk().await;
+    let old = desk.keep(0, "ann@example.com", "Old", PLAIN).await;
+    let uri = format!("/inbox/api/messages/wait?to=ann@example.com&subject=new&after={old}&timeout=30s");
+    let (got, ()) = tokio::join!(desk.get(&uri), async {
+        desk.keep(0, "bob@example.com", "New for Bob", PLAIN).await;
+        desk.keep(0, "ann@example.com", "Another", PLAIN).await;
+        desk.keep(0, "ann@example.com", "A new one", PLAIN).await;
+        desk.keep(0, "ann@example.com", "A newer one", PLAIN).await;
+    });
+    assert_eq!((got.status, &got.json()["subject"]), (200, &json!("A new one")));
+    let newest = desk.get("/inbox/api/messages/wait?to=ann@example.com").await;
+    assert_eq!(newest.json()["subject"], "A newer one");
+    let since = Timestamp::from_millis(START + 2_000);
+    let first = desk.get(&format!("/inbox/api/messages/wait?after={since}")).await;
+    assert_eq!(first.json()["subject"], "New for Bob");
+    let never = desk.get("/inbox/api/messages/wait?to=eve@example.com&timeout=50ms").await;
+    assert_eq!((never.status, &never.json()["code"]), (404, &json!("timeout")));
+    let too_long = desk.get("/inbox/api/messages/wait?timeout=61s").await;
+    assert_eq!(too_long.status, 400);
+}
+
+#[tokio::test]
+async fn without_a_key_only_this_machine_gets_in() {
+    let desk = desk().await;
+    desk.keep(0, "ann@example.com", "Secret", PLAIN).await;
+    for (peer, headers, status) in [
+        ("127.0.0.1", vec![], 200),
+        ("[::1]", vec![("host", "[::1]:8000")], 200),
+        ("127.0.0.1", vec![("host", "localhost:8000")], 200),
+        ("127.0.0.1", vec![("host", "Mail.Example.com")], 200),
+        ("192.0.2.7", vec![], 401),
+        // A proxy on this machine, trusted or not, speaks for others.
+        ("127.0.0.1", vec![("x-forwarded-for", "203.0.113.5")], 401),
+        ("127.0.0.1", vec![("x-forwarded-for", "127.0.0.1")], 401),
+        ("127.0.0.1", vec![("forwarded", "for=203.0.113.5")], 401),
+        ("127.0.0.1", vec![("via", "1.1 proxy")], 401),
+        ("127.0.0.2", vec![("x-forwarded-for", "203.0.113.5")], 401),
+        // Another name that was pointed at us.
+        ("127.0.0.1", vec![("host", "evil.example")], 403),
+        ("127.0.0.1", vec![("host", "127.0.0.1.evil.example")], 403),
+        ("127.0.0.1", vec![("host", "mail.example.com.evil.example")], 403),
+        ("127.0.0.1", vec![("x-api-key", "ph_live_wrong")], 401),
+    ] {
+        for uri in ["/inbox/api/messages", "/inbox"] {
+            let got = desk.send(peer, "GET", uri, &headers).await;
+            assert_eq!(got.status, status, "{uri} {peer} {headers:?}: {}", got.body);
+            assert_eq!(got.body.contains("Secret"), status == 200, "{uri} {peer} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_sees_and_deletes_its_own_mail_only() {
+    let desk = desk().await;
+    let own = desk.keep(0, "ann@example.com", "Mine", PLAIN).await;
+    let others = desk.keep(1, "ann@example.com", "Theirs", PLAIN).await;
+    let key = desk.key(0, &[Permission::EmailsRead]).await;
+    let by_key = [("x-api-key", &*key), ("host", "anything.example")];
+    let ask = async |method: &str, uri: &str| desk.send("192.0.2.7", method, uri, &by_key).await;
+    let list = ask("GET", "/inbox/api/messages").await.json();
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(list["data"][0]["id"], json!(own));
+    for path in ["", "/source", "/attachments/0"] {
+        assert_eq!(ask("GET", &format!("/inbox/api/messages/{others}{path}")).await.status, 404, "{path}");
+    }
+    assert_eq!(ask("GET", &format!("/inbox/{others}")).await.status, 404);
+    assert_eq!(ask("DELETE", &format!("/inbox/api/messages/{others}")).await.status, 404);
+    let waited = ask("GET", "/inbox/api/messages/wait?subject=Theirs&timeout=10ms").await;
+    assert_eq!(waited.status, 404);
+    assert_eq!(ask("DELETE", "/inbox/api/messages").await.json(), json!({"deleted": 1}));
+    assert_eq!(desk.store.inbox_count(None).await.expect("a count"), 1);
+    let sender = desk.key(0, &[Permission::EmailsSend]).await;
+    let got = desk.send("127.0.0.1", "GET", "/inbox/api/messages", &[("x-api-key", &sender)]).await;
+    assert_eq!((got.status, &got.json()["code"]), (403, &json!("forbidden")));
+}
+
+#[tokio::test]
+async fn other_sites_cannot_delete() {
+    let desk = desk().await;
+    let id = desk.keep(0, "ann@example.com", "Keep me", PLAIN).await;
+    for (method, uri) in [
+        ("POST", format!("/inbox/{id}/delete")),
+        ("POST", "/inbox/delete".to_owned()),
+        ("DELETE", format!("/inbox/api/messages/{id}")),
+        ("DELETE", "/inbox/api/messages".to_owned()),
+    ] {
+        for header in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "http://127.0.0.1:9000"),
+            ("origin", "null"),
+        ] {
+            let got = desk.send("127.0.0.1", method, &uri, &[header]).await;
+            assert_eq!(got.status, 403, "{method} {uri} {header:?}");
+        }
+    }
+    assert_eq!(desk.store.inbox_count(None).await.expect("a count"), 1);
+    let own_form = [("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin")];
+    let got = desk.send("127.0.0.1", "POST", &format!("/inbox/{id}/delete"), &own_form).await;
+    assert_eq!((got.status, got.header("location")), (303, "/inbox"));
+    desk.keep(0, "ann@example.com", "Two", PLAIN).await;
+    let third = desk.keep(0, "ann@example.com", "Three", PLAIN).await;
+    let got = desk.send("127.0.0.1", "DELETE", &format!("/inbox/api/messages/{third}"), &[]).await;
+    assert_eq!(got.status, 204);
+    assert_eq!(desk.send("127.0.0.1", "DELETE", "/inbox/api/messages?to=x", &[]).await.status, 400);
+    let got = desk.send("127.0.0.1", "POST", "/inbox/delete", &[("origin", "http://127.0.0.1:8000")]).await;
+    assert_eq!(got.status, 303);
+    assert_eq!(desk.store.inbox_count(None).await.expect("a count"), 0);
+}
+
+#[tokio::test]
+async fn pages_show_hostile_mail_as_text() {
+    let desk = desk().await;
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    let id = desk.keep(0, "\"<b>\"@example.com", evil, HOSTILE).await;
+    let mut uris: Vec<String> = ["html", "text", "headers", "files", "links", "source"]
+        .iter()
+        .map(|view| format!("/inbox/{id}?view={view}"))
+        .collect();
+    uris.extend(["/inbox".to_owned(), format!("/inbox?q={}", "%3Cscript%3E"), "/inbox/nothing".to_owned()]);
+    for uri in uris {
+        let got = desk.get(&uri).await;
+        assert!(got.status == 200 || uri.ends_with("nothing"), "{uri}: {}", got.status);
+        let policy = got.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{uri}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{uri}: {policy}");
+        let body = got.body.to_lowercase();
+        for mark in ["<script>", "onerror=alert(1)>", "<b>", "javascript:alert", "style=\""] {
+            let is_text = uri.contains("view=source") || uri.contains("view=text");
+            // In text such words may stand, but never as a tag.
+            assert!(!body.contains(mark) || (is_text && !mark.starts_with('<')), "{uri}: {mark}");
+        }
+        assert!(got.body.len() < 100_000, "{uri}: {}", got.body.len());
+    }
+}
+
+#[tokio::test]
+async fn the_frame_lets_nothing_run_or_load() {
+    let desk = desk().await;
+    let id = desk.keep(0, "ann@example.com", "Hostile", HOSTILE).await;
+    let page = desk.get(&format!("/inbox/{id}")).await.body;
+    assert!(
+        page.contains(&format!("<iframe sandbox title=\"The message's HTML\" src=\"/inbox/{id}/html\"")),
+        "{page}"
+    );
+    let frame = desk.get(&format!("/inbox/{id}/html")).await;
+    let policy = frame.header("content-security-policy");
+    for part in
+        ["default-src 'none'", "script-src 'none'", "form-action 'none'", "base-uri 'none'", "; sandbox"]
+    {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("http") && !policy.contains('*'), "{policy}");
+    assert_eq!(frame.header("x-content-type-options"), "nosniff");
+    assert_eq!(frame.header("referrer-policy"), "no-referrer");
+    assert_eq!(frame.header("content-type"), "text/html; charset=utf-8");
+    assert!(
+        frame.body.contains(&format!("src=\"/inbox/api/messages/{id}/attachments/0\"")),
+        "{}",
+        frame.body
+    );
+    assert!(!frame.body.contains("<link") && !frame.body.contains("<meta"), "{}", frame.body);
+}
+
+#[tokio::test]
+async fn attachments_are_files_of_a_safe_type() {
+    let desk = desk().await;
+    let id = desk.keep(0, "ann@example.com", "Hostile", HOSTILE).await;
+    let full = desk.get(&format!("/inbox/api/messages/{id}")).await.json();
+    let files = full["attachments"].as_array().expect("a list");
+    assert_eq!(files.len(), 3, "{files:?}");
+    for (index, media_type) in
+        ["image/png", "application/octet-stream", "application/octet-stream"].iter().enumerate()
+    {
+        let got = desk.get(&format!("/inbox/api/messages/{id}/attachments/{index}")).await;
+        assert_eq!((got.status, got.header("content-type")), (200, *media_type));
+        assert!(got.header("content-disposition").starts_with("attachment; filename=\""));
+        assert!(!got.header("content-disposition").contains(".."));
+        assert_eq!(got.header("x-content-type-options"), "nosniff");
+        assert!(got.header("content-security-policy").contains("sandbox"));
+    }
+    for index in ["3", "-1", "x", "99999999999999999999"] {
+        assert_eq!(desk.get(&format!("/inbox/api/messages/{id}/attachments/{index}")).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn the_list_works_by_its_links_alone() {
+    let desk = desk().await;
+    assert!(desk.get("/inbox").await.body.contains("No mail yet"));
+    for number in 0..60 {
+        desk.keep(0, "ann@example.com", &format!("No {number} of 60"), PLAIN).await;
+    }
+    let first = desk.get("/inbox?q=of+60").await.body;
+    assert!(first.contains("No 59 of 60") && !first.contains("No 9 of 60"), "{first}");
+    assert!(first.contains("data-wait=\"/inbox/api/messages/wait?q=of%2060&#38;timeout=50s\""), "{first}");
+    let (_, rest) = first.split_once("rel=\"next\" href=\"").expect("a link to older mail");
+    let older = rest.split('"').next().expect("an address").replace("&#38;", "&");
+    let second = desk.get(&older).await.body;
+    assert!(second.contains("No 9 of 60") && second.contains("href=\"/inbox?q=of%2060\""), "{second}");
+    assert!(!second.contains("data-wait"));
+    assert!(desk.get("/inbox?q=nobody").await.body.contains("No message matches"));
+}
+
+#[tokio::test]
+async fn a_source_that_is_gone_is_told() {
+    let desk = desk().await;
+    let id = desk.keep(0, "ann@example.com", "Gone", PLAIN).await;
+    let message = desk.store.inbox_get(None, id).await.expect("a store").expect("a message");
+    desk.blobs.remove(&message.sha256, Timestamp::from_millis(i64::MAX)).await.expect("removed");
+    let got = desk.get(&format!("/inbox/api/messages/{id}")).await;
+    assert_eq!((got.status, &got.json()["detail"]), (404, &json!("the message's source is gone")));
+    assert_eq!(desk.get(&format!("/inbox/{id}")).await.status, 404);
+    assert_eq!(desk.get("/inbox/api/nothing").await.status, 404);
+}
+
+#[tokio::test]
+async fn large_and_deep_messages_are_cut() {
+    let desk = desk().await;
+    let large = format!("Content-Type: text/html\n\n{}", "<p>x\n".repeat(800_000));
+    let id = desk.keep(0, "ann@example.com", "Large", &large).await;
+    let page = desk.get(&format!("/inbox/{id}")).await.body;
+    assert!(page.contains("beginning of a very large HTML"), "{page}");
+    assert!(desk.get(&format!("/inbox/{id}/html")).await.body.len() < 2_200_000);
+    let source = desk.get(&format!("/inbox/{id}?view=source")).await.body;
+    assert!(source.contains("Only the beginning") && source.len() < 1_600_000);
+    let deep = (0..300).fold(String::new(), |deep, number| {
+        format!("{deep}Content-Type: multipart/mixed; boundary=b{number}\n\n--b{number}\n")
+    });
+    let id = desk.keep(0, "ann@example.com", "Deep", &deep).await;
+    assert_eq!(desk.get(&format!("/inbox/{id}?view=files")).await.status, 200);
+    assert_eq!(desk.get(&format!("/inbox/api/messages/{id}")).await.json()["truncated"], json!(true));
+}

@@ -1,0 +1,96 @@
+//! `GET /inbox/api/messages/wait`: a test sends, then waits here for what arrives, instead of asking again and again.
+
+use super::access::{self, Scope};
+use super::api::call;
+use super::parameters::{After, Asked};
+use super::{Inbox, shapes};
+use crate::surfaces::http::answer;
+use crate::surfaces::http::problem::{self, Problem};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{Request, StatusCode};
+use posthaste_model::inbox::InboxMessage;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// The bell rings in this process only; a message that another process kept is found by looking again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Between two looks, however often the bell rings.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Messages that a look goes through, newest first.
+const PAGE: usize = 100;
+const MOST_PAGES: usize = 20;
+
+pub(super) async fn wait(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&inbox, &parts, async |scope| {
+        let asked = Asked::read(&parts, &["q", "to", "subject", "after", "timeout"])?;
+        let Some(message) = inbox.wait_for(scope, &asked).await? else {
+            let detail = format!("no such message came within {} ms", asked.timeout.as_millis());
+            return Err(Problem::new(problem::NOT_FOUND, detail).with_code("timeout"));
+        };
+        let opened = inbox.open(message).await?;
+        Ok(answer::json(StatusCode::OK, &shapes::full(&opened)))
+    })
+    .await
+}
+
+impl Inbox {
+    async fn wait_for(&self, scope: Scope, asked: &Asked) -> Result<Option<InboxMessage>, Problem> {
+        let deadline = Instant::now() + asked.timeout;
+        // Listen first, then look: what comes in between rings.
+        let mut bell = self.bell.subscribe();
+        loop {
+            bell.borrow_and_update();
+            let looked_at = Instant::now();
+            if let Some(message) = self.look(scope, asked).await? {
+                return Ok(Some(message));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            if let Ok(Err(_)) = timeout_at(deadline.min(looked_at + LOOK_AGAIN), bell.changed()).await {
+                // Nobody rings any more: the process ends.
+                return Ok(None);
+            }
+            sleep_until(deadline.min(looked_at + PAUSE)).await;
+        }
+    }
+
+    /// The first message behind `after`; without `after`, the newest.
+    async fn look(&self, scope: Scope, asked: &Asked) -> Result<Option<InboxMessage>, Problem> {
+        let filter = asked.filter(scope);
+        let mut first = None;
+        let mut before = None;
+        for _ in 0..MOST_PAGES {
+            let found = self.store.inbox_list(&filter, before, PAGE).await;
+            let page = found.map_err(|error| access::unavailable(&error))?;
+            let (length, last) = (page.len(), page.last().map(|message| message.id));
+            for message in page.into_iter().filter(|message| matches(message, asked)) {
+                if asked.after.is_none() {
+                    return Ok(Some(message));
+                }
+                first = Some(message);
+            }
+            if length < PAGE {
+                break;
+            }
+            before = last;
+        }
+        Ok(first)
+    }
+}
+
+/// What the store's filter left open.
+fn matches(message: &InboxMessage, asked: &Asked) -> bool {
+    let is_behind = match asked.after {
+        Some(After::Message(id)) => message.id > id,
+        Some(After::Moment(_)) | None => true,
+    };
+    let has_subject = asked
+        .subject
+        .as_deref()
+        .is_none_or(|subject| message.subject.to_ascii_lowercase().contains(&subject.to_ascii_lowercase()));
+    is_behind && has_subject
+}
