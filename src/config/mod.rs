@@ -21,7 +21,13 @@ pub use secrets::{DataDirectory, DataError};
 pub use settings::*;
 pub use show::{Shown, show, show_text};
 
+use posthaste_model::fault::{FaultSpecError, Faults};
 use std::path::{Path, PathBuf};
+
+/// Reads a duration as the configuration writes it: `30s`, `5m`, `24h`; nothing when it is none.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    <std::time::Duration as value::Setting>::read_text(text.trim())
+}
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +65,15 @@ pub fn load(overrides: &Overrides, directory: &Path) -> Result<Loaded, ConfigErr
     let environment =
         std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
     load_from(overrides, directory, environment.collect())
+}
+
+/// The crash point that a test armed with `POSTHASTE_FAULT`. A release build knows no such variable.
+pub fn faults() -> Result<Faults, FaultSpecError> {
+    #[cfg(debug_assertions)]
+    if let Some(spec) = std::env::var_os("POSTHASTE_FAULT") {
+        return Faults::parse(&spec.to_string_lossy());
+    }
+    Ok(Faults::none())
 }
 
 /// As [`load`], with the environment given.

@@ -51,6 +51,16 @@ impl Store {
         Ok(Self { engine: Engine::Sqlite(Arc::new(Sqlite::open(settings).await?)) })
     }
 
+    /// The engine's name, as monitors show it.
+    pub fn engine_name(&self) -> &'static str {
+        on_engine!(self, engine => engine.name())
+    }
+
+    /// The engine's version.
+    pub fn engine_version(&self) -> &'static str {
+        on_engine!(self, engine => engine.version())
+    }
+
     /// Finishes what waits for the writer, moves the log into the database and stops. Later calls are `Closed`.
     pub async fn close(&self) {
         on_engine!(self, engine => engine.close().await);

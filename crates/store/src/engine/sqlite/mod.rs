@@ -62,6 +62,18 @@ impl Sqlite {
         opened.map_err(StoreError::from)
     }
 
+    /// Its name.
+    #[expect(clippy::unused_self, reason = "another engine knows only when it is connected")]
+    pub(crate) fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    /// Its version.
+    #[expect(clippy::unused_self, reason = "another engine knows only when it is connected")]
+    pub(crate) fn version(&self) -> &'static str {
+        rusqlite::version()
+    }
+
     /// Drains the writer, moves the log into the database, ends the threads.
     pub(crate) async fn close(&self) {
         let (writer, readers) = (self.writer.clone(), self.readers.clone());
