@@ -1,11 +1,13 @@
 //! Posthaste: a self-hosted gateway for transactional email.
 
+pub mod admin;
 pub mod auth;
 pub mod base;
 pub mod blobs;
 pub mod config;
 pub mod directory;
 pub mod dispatch;
+pub mod health;
 pub mod intake;
 pub mod limits;
 pub mod queue;

@@ -3,4 +3,5 @@
 pub mod emails_api;
 pub mod http;
 pub mod inbox;
+pub mod ops;
 pub mod web;

@@ -1,0 +1,182 @@
+//! API keys: make, list, rotate, revoke. A key in clear is answered once and kept nowhere.
+
+use super::{Admin, fault, invalid, refused, words};
+use posthaste_model::client::Client;
+use posthaste_model::credential::{ApiKey, Credential, KeyMode, Permission};
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
+use posthaste_model::{ClientId, CredentialId, Domain, Rate, Timestamp};
+use posthaste_store::Actor;
+use std::time::Duration;
+
+/// The longest time for which a rotated key goes on working.
+const OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The client it will belong to, by name or id.
+    pub client: String,
+    /// A name for people.
+    pub name: Option<String>,
+    /// Whether its mail may leave the machine.
+    pub mode: KeyMode,
+    /// What it may do; empty: send, read, cancel.
+    pub permissions: Vec<Permission>,
+    /// The one domain it may send from.
+    pub domain: Option<String>,
+    /// Its own rate limit.
+    pub rate_limit: Option<Rate>,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl NewKey {
+    /// A live key of `client` with the usual permissions.
+    pub fn new(client: impl Into<String>) -> Self {
+        Self {
+            client: client.into(),
+            name: None,
+            mode: KeyMode::Live,
+            permissions: Vec::new(),
+            domain: None,
+            rate_limit: None,
+            expires_at: None,
+        }
+    }
+}
+
+/// A key that was just made.
+#[derive(Debug)]
+pub struct KeyChange {
+    /// What is kept of it.
+    pub credential: Credential,
+    /// The key itself: shown now, never again.
+    pub key: ApiKey,
+    /// The key it replaces, with the time at which that one stops working.
+    pub replaces: Option<(CredentialId, Timestamp)>,
+}
+
+impl Admin {
+    /// Makes a key.
+    pub async fn create_key(&self, new: NewKey, actor: &Actor) -> Result<KeyChange, Refusal> {
+        let now = self.clock.now();
+        let mut faults = Vec::new();
+        let client = match self.client(&new.client).await {
+            Ok(client) => Some(client),
+            Err(Refusal::NotFound) => {
+                faults.push(fault("client", FaultCode::InvalidValue, "no client has this name or id"));
+                None
+            }
+            Err(other) => return Err(other),
+        };
+        let name = new.name.as_deref().map(|given| words::name("name", given)).transpose();
+        let name = name.map_err(|fault| faults.push(fault)).unwrap_or_default();
+        if new.expires_at.is_some_and(|at| at <= now) {
+            faults.push(fault("expires_at", FaultCode::OutOfRange, "expires_at must lie ahead"));
+        }
+        let domain = self.key_domain(client.as_ref(), new.domain.as_deref(), &mut faults).await?;
+        let Some(client) = client.filter(|_| faults.is_empty()) else { return Err(Refusal::Invalid(faults)) };
+        let key = ApiKey::new(new.mode, &self.chance.bytes());
+        let credential = Credential {
+            id: CredentialId::new(now, self.chance.bytes()),
+            client_id: client.id,
+            name,
+            prefix: key.prefix().to_owned(),
+            key_hash: key.hash(),
+            mode: new.mode,
+            permissions: granted(&new.permissions),
+            domain,
+            rate_limit: new.rate_limit,
+            is_active: true,
+            expires_at: new.expires_at,
+            created_at: now,
+            revoked_at: None,
+        };
+        self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
+        Ok(KeyChange { credential, key, replaces: None })
+    }
+
+    /// The domain a key is bound to must be one that its client may send from.
+    async fn key_domain(
+        &self,
+        client: Option<&Client>,
+        given: Option<&str>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(given) = given else { return Ok(None) };
+        let domain = match Domain::parse(given) {
+            Ok(domain) => domain,
+            Err(error) => {
+                faults.push(fault("domain", FaultCode::InvalidDomain, format!("the domain {error}")));
+                return Ok(None);
+            }
+        };
+        let known = self.store.domain(domain.as_str()).await.map_err(refused)?;
+        let is_allowed = known.is_some_and(|known| {
+            known.client_id.is_none_or(|owner| client.is_none_or(|client| client.id == owner))
+        });
+        if !is_allowed {
+            let message = format!("{domain} is no sending domain of this client; create it first");
+            faults.push(fault("domain", FaultCode::UnknownDomain, message));
+        }
+        Ok(Some(domain.as_str().to_owned()))
+    }
+
+    /// The keys of one client, or all, oldest first.
+    pub async fn keys(&self, client: Option<ClientId>) -> Result<Vec<Credential>, Refusal> {
+        self.store.credentials(client).await.map_err(refused)
+    }
+
+    /// One key by id.
+    pub async fn key(&self, id: CredentialId) -> Result<Credential, Refusal> {
+        let keys = self.keys(None).await?;
+        keys.into_iter().find(|key| key.id == id).ok_or(Refusal::NotFound)
+    }
+
+    /// Makes a new key with everything the old one has; the old one goes on working for `overlap`, never longer than
+    /// it would have.
+    pub async fn rotate_key(
+        &self,
+        id: CredentialId,
+        overlap: Duration,
+        actor: &Actor,
+    ) -> Result<KeyChange, Refusal> {
+        if overlap > OVERLAP_MAX {
+            return Err(invalid("overlap", FaultCode::OutOfRange, "overlap may be 30 days at most"));
+        }
+        let now = self.clock.now();
+        let old = self.key(id).await?;
+        if !old.is_usable(now) {
+            return Err(Refusal::Conflict("the key is revoked or expired; make a new one".into()));
+        }
+        let ends_at = old.expires_at.map_or(now.plus(overlap), |at| at.min(now.plus(overlap)));
+        let key = ApiKey::new(old.mode, &self.chance.bytes());
+        let credential = Credential {
+            id: CredentialId::new(now, self.chance.bytes()),
+            prefix: key.prefix().to_owned(),
+            key_hash: key.hash(),
+            // A key with an end gets as long a life again, counted from now.
+            expires_at: old.expires_at.map(|at| now.plus(at.since(old.created_at))),
+            created_at: now,
+            ..old.clone()
+        };
+        // The new key first: when the power fails between the two, the operator has both rather than none.
+        self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
+        let expired = self.store.set_credential_expiry(None, id, Some(ends_at), actor).await;
+        expired.map_err(refused)?;
+        Ok(KeyChange { credential, key, replaces: Some((id, ends_at)) })
+    }
+
+    /// Revokes a key at once, on every node. One that is revoked already stays so.
+    pub async fn revoke_key(&self, id: CredentialId, actor: &Actor) -> Result<(), Refusal> {
+        self.store.revoke_credential(None, id, self.clock.now(), actor).await.map_err(refused)
+    }
+}
+
+/// The permissions in the order of the manual, each once; the usual ones when none were named.
+fn granted(named: &[Permission]) -> Vec<Permission> {
+    let mut granted = if named.is_empty() { Permission::DEFAULT.to_vec() } else { named.to_vec() };
+    granted.sort_unstable_by_key(|permission| Permission::ALL.iter().position(|one| one == permission));
+    granted.dedup();
+    granted
+}

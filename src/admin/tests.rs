@@ -1,0 +1,213 @@
+use super::*;
+use crate::blobs::Blobs;
+use bytes::Bytes;
+use posthaste_model::credential::{ApiKey, KeyMode, Permission};
+use posthaste_model::fault::Faults;
+use posthaste_model::{Rate, Timestamp};
+use posthaste_store::StoreSettings;
+
+/// An installation in a directory of its own, its clock standing still.
+struct Installation {
+    admin: Admin,
+    clock: Clock,
+    _home: tempfile::TempDir,
+}
+
+async fn installation() -> Installation {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(StoreSettings::new(home.path().join("store.db"))).await.unwrap();
+    let blobs = Blobs::files(&home.path().join("blobs"), Faults::none()).unwrap();
+    let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
+    let chance = Chance::new();
+    let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
+    let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
+    let parts = AdminParts { store, blobs, vault, clock: clock.clone(), chance, renderer };
+    Installation { admin: Admin::new(parts), clock, _home: home }
+}
+
+fn actor() -> Actor {
+    Actor { kind: "cli".into(), id: Some("uid:0".into()), address: None }
+}
+
+/// Field and code of every fault; nothing when it was refused for another reason.
+fn faults<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Vec<(String, FaultCode)> {
+    let Err(Refusal::Invalid(faults)) = result else { panic!("{result:?}") };
+    let name = |fault: Fault| match fault.field {
+        Field::Other(name) => (name, fault.code),
+        other => panic!("{other:?}"),
+    };
+    faults.into_iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn a_client_is_made_once_and_found_by_name_and_id() {
+    let it = installation().await;
+    let admin = &it.admin;
+    let made = admin.create_client(" Tickets ", Some("Sales"), &actor()).await.unwrap();
+    assert_eq!((made.name.as_str(), made.department.as_deref()), ("Tickets", Some("Sales")));
+    assert_eq!(admin.client("Tickets").await.unwrap(), made);
+    assert_eq!(admin.client(&made.id.to_string()).await.unwrap(), made);
+    assert_eq!(admin.client("tickets").await, Err(Refusal::NotFound));
+    let again = admin.create_client("Tickets", None, &actor()).await;
+    assert!(matches!(again, Err(Refusal::Conflict(_))), "{again:?}");
+    let bad = admin.create_client("a\nb", Some(""), &actor()).await;
+    assert_eq!(
+        faults(bad),
+        [("name".into(), FaultCode::ControlCharacter), ("department".into(), FaultCode::Required)]
+    );
+    assert_eq!(admin.clients().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_its_hash_and_carries_what_was_asked() {
+    let it = installation().await;
+    let admin = &it.admin;
+    let client = admin.create_client("Tickets", None, &actor()).await.unwrap();
+    let usual = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap();
+    assert_eq!(usual.credential.permissions, Permission::DEFAULT);
+    let (found, owner) = admin.store.credential_by_hash(&usual.key.hash()).await.unwrap().unwrap();
+    assert_eq!((found, owner.id), (usual.credential, client.id));
+
+    let asked = NewKey {
+        mode: KeyMode::Test,
+        permissions: vec![Permission::Admin, Permission::EmailsSend, Permission::Admin],
+        rate_limit: Some(Rate::per_seconds(5, 60)),
+        ..NewKey::new(client.id.to_string())
+    };
+    let made = admin.create_key(asked, &actor()).await.unwrap();
+    assert_eq!(made.credential.permissions, [Permission::EmailsSend, Permission::Admin]);
+    assert!(made.key.expose().starts_with("ph_test_"));
+    assert_eq!(ApiKey::parse(made.key.expose()), Some(made.key));
+}
+
+#[tokio::test]
+async fn a_key_is_bound_only_to_a_domain_its_client_may_use() {
+    let it = installation().await;
+    let (admin, clock) = (&it.admin, &it.clock);
+    for name in ["Ours", "Theirs"] {
+        admin.create_client(name, None, &actor()).await.unwrap();
+    }
+    for (name, client) in [("ours.example", Some("Ours")), ("all.example", None)] {
+        let new = NewDomain { name: name.into(), client: client.map(str::to_owned), default_from: None };
+        admin.create_domain(new, &actor()).await.unwrap();
+    }
+    let bound = |client: &str, domain: &str| NewKey { domain: Some(domain.into()), ..NewKey::new(client) };
+    let made = admin.create_key(bound("Ours", "OURS.example"), &actor()).await.unwrap();
+    assert_eq!(made.credential.domain.as_deref(), Some("ours.example"));
+    assert!(admin.create_key(bound("Theirs", "all.example"), &actor()).await.is_ok());
+    let unknown = [("domain".to_owned(), FaultCode::UnknownDomain)];
+    assert_eq!(faults(admin.create_key(bound("Theirs", "ours.example"), &actor()).await), unknown);
+    assert_eq!(faults(admin.create_key(bound("Ours", "none.example"), &actor()).await), unknown);
+
+    let all_wrong =
+        NewKey { name: Some(String::new()), expires_at: Some(clock.now()), ..bound("Nobody", "a b") };
+    let found = faults(admin.create_key(all_wrong, &actor()).await);
+    let fields: Vec<&str> = found.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields, ["client", "name", "expires_at", "domain"]);
+}
+
+#[tokio::test]
+async fn a_rotated_key_works_for_the_overlap_and_a_revoked_one_never_again() {
+    let it = installation().await;
+    let (admin, clock) = (&it.admin, &it.clock);
+    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    let old = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap().credential;
+    let new = admin.rotate_key(old.id, Duration::from_secs(3600), &actor()).await.unwrap();
+    assert_ne!(new.credential.id, old.id);
+    assert_eq!(new.credential.permissions, old.permissions);
+    clock.advance(Duration::from_secs(3599));
+    assert!(admin.key(old.id).await.unwrap().is_usable(clock.now()));
+    clock.advance(Duration::from_secs(1));
+    assert!(!admin.key(old.id).await.unwrap().is_usable(clock.now()));
+    assert!(admin.key(new.credential.id).await.unwrap().is_usable(clock.now()));
+
+    let late = admin.rotate_key(old.id, Duration::ZERO, &actor()).await;
+    assert!(matches!(late, Err(Refusal::Conflict(_))), "{late:?}");
+    admin.revoke_key(new.credential.id, &actor()).await.unwrap();
+    assert!(!admin.key(new.credential.id).await.unwrap().is_usable(clock.now()));
+    let nobody = "0192f0c1-0000-7000-8000-000000000000".parse().unwrap();
+    assert_eq!(admin.revoke_key(nobody, &actor()).await, Err(Refusal::NotFound));
+}
+
+#[tokio::test]
+async fn rotating_never_lengthens_the_old_keys_life() {
+    let it = installation().await;
+    let (admin, clock) = (&it.admin, &it.clock);
+    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    let ends_at = clock.now().plus(Duration::from_secs(60));
+    let old = NewKey { expires_at: Some(ends_at), ..NewKey::new("Tickets") };
+    let old = admin.create_key(old, &actor()).await.unwrap().credential;
+    let made = admin.rotate_key(old.id, Duration::from_secs(3600), &actor()).await.unwrap();
+    assert_eq!(made.replaces, Some((old.id, ends_at)));
+    assert_eq!(admin.key(old.id).await.unwrap().expires_at, Some(ends_at));
+}
+
+#[tokio::test]
+async fn a_domain_keeps_a_default_sender_in_it() {
+    let it = installation().await;
+    let admin = &it.admin;
+    let new = |default_from: &str| NewDomain {
+        name: "Bücher.example".into(),
+        client: None,
+        default_from: Some(default_from.into()),
+    };
+    let made = admin.create_domain(new("Shop <shop@bücher.example>"), &actor()).await.unwrap();
+    assert_eq!(made.name, "xn--bcher-kva.example");
+    assert!(made.bounce_webhook_enabled);
+    assert!(matches!(
+        admin.create_domain(new("a@bücher.example"), &actor()).await,
+        Err(Refusal::Conflict(_))
+    ));
+    let change = |default_from: &str| DomainChange {
+        default_from: Some(Some(default_from.to_owned())),
+        bounce_webhook_enabled: None,
+    };
+    let wrong = admin.update_domain("bücher.example", change("a@other.example"), &actor()).await;
+    assert_eq!(faults(wrong), [("default_from".into(), FaultCode::FromDomainMismatch)]);
+    let wrong = admin.update_domain("bücher.example", change("a@b\r\nX: y"), &actor()).await;
+    assert_eq!(faults(wrong), [("default_from".into(), FaultCode::InvalidEmail)]);
+    let none = DomainChange { default_from: Some(None), bounce_webhook_enabled: Some(false) };
+    let changed = admin.update_domain("bücher.example", none, &actor()).await.unwrap();
+    assert_eq!((changed.default_from, changed.bounce_webhook_enabled), (None, false));
+    let missing = admin.update_domain("none.example", DomainChange::default(), &actor()).await;
+    assert_eq!(missing, Err(Refusal::NotFound));
+}
+
+#[tokio::test]
+async fn a_signing_key_is_sealed_and_shown_as_its_record() {
+    let it = installation().await;
+    let admin = &it.admin;
+    let new = NewDomain { name: "example.com".into(), client: None, default_from: None };
+    admin.create_domain(new, &actor()).await.unwrap();
+    assert_eq!(admin.dkim_records("example.com").await.unwrap(), []);
+    let made = admin.create_dkim_key("example.com", DkimAlgorithm::Ed25519, &actor()).await.unwrap();
+    assert_eq!(made.name, "ph-ed-202611._domainkey.example.com");
+    assert!(made.value.starts_with("v=DKIM1; k=ed25519; p="), "{}", made.value);
+    assert_eq!(admin.dkim_records("example.com").await.unwrap(), [made]);
+    let again = admin.create_dkim_key("example.com", DkimAlgorithm::Ed25519, &actor()).await;
+    assert!(matches!(again, Err(Refusal::Conflict(_))), "a published record must stay right: {again:?}");
+    assert_eq!(admin.dkim_records("none.example").await, Err(Refusal::NotFound));
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_without_secrets() {
+    let it = installation().await;
+    let admin = &it.admin;
+    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    let made = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap();
+    admin.revoke_key(made.credential.id, &actor()).await.unwrap();
+    let entries = admin.audit(None, 10, &AuditFilter::default()).await.unwrap();
+    assert_eq!(entries.len(), 3);
+    assert!(entries.iter().all(|entry| entry.actor == actor()), "{entries:?}");
+    assert!(!format!("{entries:?}").contains(made.key.expose()));
+}
+
+#[tokio::test]
+async fn erasing_asks_for_an_address() {
+    let it = installation().await;
+    let admin = &it.admin;
+    admin.blobs.put(Bytes::from_static(b"of somebody else")).await.unwrap();
+    assert_eq!(admin.erase_recipient("nobody@example.com").await.unwrap(), Erased::default());
+    let wrong = admin.erase_recipient("nobody").await;
+    assert_eq!(faults(wrong), [("address".into(), FaultCode::InvalidEmail)]);
+}

@@ -1,0 +1,109 @@
+//! Whether the parts work: one check a part, each with a time limit, each really trying.
+//!
+//! Whoever asks gets a report that is at most a second old; of many who ask at once, one makes it. Nothing is checked
+//! while nobody asks, so that an idle installation writes nothing.
+
+mod checks;
+mod report;
+
+pub use checks::live_workers;
+pub use report::{Finding, Overall, Report, State};
+
+use crate::base::clock::Clock;
+use crate::blobs::Blobs;
+use posthaste_store::Store;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// A report is good for this long. With [`LIMIT`] it bounds how late a dead part is noticed: within two seconds.
+const FRESH_FOR: Duration = Duration::from_millis(500);
+/// How long a part may take to answer.
+const LIMIT: Duration = Duration::from_millis(1_400);
+
+/// A way out, as far as this module looks at it.
+#[derive(Clone, Debug)]
+pub struct ConfiguredTransport {
+    /// Its name.
+    pub name: String,
+    /// Whether mail leaves the machine by it.
+    pub is_outward: bool,
+}
+
+/// What is looked at.
+#[derive(Clone)]
+pub struct HealthParts {
+    /// The truth.
+    pub store: Store,
+    /// Files.
+    pub blobs: Blobs,
+    /// The time.
+    pub clock: Clock,
+    /// The data directory.
+    pub data_directory: PathBuf,
+    /// Where daily logs are written; none: to stderr only.
+    pub log_directory: Option<PathBuf>,
+    /// The ways out that are configured.
+    pub transports: Vec<ConfiguredTransport>,
+    /// The one that is taken when no route matches.
+    pub default_transport: String,
+}
+
+/// Asks the parts. Cheap to clone; clones share what was found.
+#[derive(Clone)]
+pub struct Health(Arc<Shared>);
+
+struct Shared {
+    parts: HealthParts,
+    last: Mutex<Option<(Instant, Arc<Report>)>>,
+    is_stopping: AtomicBool,
+}
+
+impl Health {
+    /// A look-out over these parts.
+    pub fn new(parts: HealthParts) -> Self {
+        let shared = Shared { parts, last: Mutex::new(None), is_stopping: AtomicBool::new(false) };
+        Self(Arc::new(shared))
+    }
+
+    /// Says that the server is about to end: it is not ready from now on.
+    pub fn stopping(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// How the parts are.
+    pub async fn report(&self) -> Arc<Report> {
+        let mut last = self.0.last.lock().await;
+        if let Some((at, report)) = &*last
+            && at.elapsed() < FRESH_FOR
+        {
+            return Arc::clone(report);
+        }
+        let report = Arc::new(self.0.parts.look().await);
+        report.log_changes(last.as_ref().map(|(_, earlier)| &**earlier));
+        *last = Some((Instant::now(), Arc::clone(&report)));
+        report
+    }
+
+    /// Whether mail can be accepted; else why not.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.is_stopping() {
+            return Err("the server is stopping");
+        }
+        let report = self.report().await;
+        if report.store.state == State::Failed {
+            return Err("the store does not take writes");
+        }
+        if report.blobs.state == State::Failed {
+            return Err("the attachments' storage does not take writes");
+        }
+        Ok(())
+    }
+}

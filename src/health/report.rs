@@ -1,0 +1,149 @@
+//! What was found, and what it means as a whole.
+
+use posthaste_model::Timestamp;
+use posthaste_store::QueueCounts;
+
+/// How a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Ok,
+    /// It works, but somebody should look.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// What was found of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is.
+    pub state: State,
+    /// In words that anybody may read: no path, no address, no text of another system.
+    pub message: String,
+    /// What the part itself said, for the log.
+    pub cause: Option<String>,
+}
+
+impl Finding {
+    /// It works.
+    pub fn ok(message: impl Into<String>) -> Self {
+        Self { state: State::Ok, message: message.into(), cause: None }
+    }
+
+    /// It works, but.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { state: State::Warning, message: message.into(), cause: None }
+    }
+
+    /// It does not work.
+    pub fn failed(message: impl Into<String>, cause: Option<String>) -> Self {
+        Self { state: State::Failed, message: message.into(), cause }
+    }
+}
+
+/// How the installation is as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overall {
+    /// All parts work.
+    Healthy,
+    /// A part does not work, but mail is accepted and nothing is lost.
+    Degraded,
+    /// Mail cannot be accepted.
+    Unhealthy,
+}
+
+/// How all parts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When the parts were asked.
+    pub checked_at: Timestamp,
+    /// The store's name and whether it takes reads and writes.
+    pub store_name: &'static str,
+    /// Whether the store takes reads and writes.
+    pub store: Finding,
+    /// Whether attachments can be kept.
+    pub blobs: Finding,
+    /// Whether what is due is worked off.
+    pub queue: Finding,
+    /// Whether the installation is complete.
+    pub config: Finding,
+    /// Whether mail can leave the machine.
+    pub transports: Finding,
+    /// Whether logs are kept.
+    pub logs: Finding,
+    /// How much waits, as far as the store could say.
+    pub counts: Option<QueueCounts>,
+    /// Workers heard of lately.
+    pub live_workers: usize,
+}
+
+impl Report {
+    /// All parts taken together. Accepting needs the store and the storage of attachments; everything else may fail
+    /// without losing mail.
+    pub fn overall(&self) -> Overall {
+        if [&self.store, &self.blobs].iter().any(|part| part.state == State::Failed) {
+            Overall::Unhealthy
+        } else if self.parts().iter().any(|(_, part)| part.state == State::Failed) {
+            Overall::Degraded
+        } else {
+            Overall::Healthy
+        }
+    }
+
+    fn parts(&self) -> [(&'static str, &Finding); 6] {
+        [
+            ("store", &self.store),
+            ("blobs", &self.blobs),
+            ("queue", &self.queue),
+            ("config", &self.config),
+            ("transports", &self.transports),
+            ("logs", &self.logs),
+        ]
+    }
+
+    /// One line for each part that failed or came back since `earlier`.
+    pub(super) fn log_changes(&self, earlier: Option<&Self>) {
+        for (index, (name, found)) in self.parts().into_iter().enumerate() {
+            let before = earlier.map_or(State::Ok, |earlier| earlier.parts()[index].1.state);
+            match (before == State::Failed, found.state == State::Failed) {
+                (false, true) => {
+                    let cause = found.cause.as_deref().unwrap_or_default();
+                    tracing::error!(part = name, cause, "{}", found.message);
+                }
+                (true, false) => tracing::info!(part = name, "the part works again"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fine() -> Report {
+        Report {
+            checked_at: Timestamp::from_millis(0),
+            store_name: "embedded",
+            store: Finding::ok(""),
+            blobs: Finding::ok(""),
+            queue: Finding::ok(""),
+            config: Finding::ok(""),
+            transports: Finding::warning("only the inbox"),
+            logs: Finding::ok(""),
+            counts: None,
+            live_workers: 1,
+        }
+    }
+
+    #[test]
+    fn only_what_accepting_needs_makes_it_unhealthy() {
+        let bad = || Finding::failed("broken", None);
+        assert_eq!(fine().overall(), Overall::Healthy, "a warning is no fault");
+        assert_eq!(Report { queue: bad(), ..fine() }.overall(), Overall::Degraded);
+        assert_eq!(Report { logs: bad(), ..fine() }.overall(), Overall::Degraded);
+        assert_eq!(Report { queue: bad(), store: bad(), ..fine() }.overall(), Overall::Unhealthy);
+        assert_eq!(Report { blobs: bad(), ..fine() }.overall(), Overall::Unhealthy);
+    }
+}

@@ -1,0 +1,184 @@
+//! What orchestrators, monitors and load balancers ask: `/livez`, `/readyz`, `/metrics` and `/health`.
+
+use crate::base::clock::Clock;
+use crate::base::metrics::{self, Metrics};
+use crate::health::{Finding, Health, Overall, Report, State};
+use crate::surfaces::http::answer;
+use axum::Router;
+use axum::extract;
+use axum::response::Response;
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use posthaste_model::Timestamp;
+use posthaste_store::Store;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long the count of kept messages may take before `/metrics` does without.
+const COUNT_LIMIT: Duration = Duration::from_secs(1);
+/// RFC 6648 aside, the type every probe understands.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The surface.
+#[derive(Clone)]
+pub struct Ops {
+    /// Asks the parts.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Counts what the inbox keeps.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Ops {
+    /// `/livez`, `/readyz` and `/metrics`: every node serves them.
+    pub fn probes(self) -> Router {
+        Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(numbers))
+            .with_state(self)
+    }
+
+    /// `/health`: nodes with the role `api` serve it.
+    pub fn health(self) -> Router {
+        Router::new().route("/health", get(health)).with_state(self)
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    uncached(answer::bytes_as(status, TEXT, body))
+}
+
+fn uncached(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `GET /livez`: the process runs.
+async fn livez() -> Response {
+    text(StatusCode::OK, "ok".into())
+}
+
+/// `GET /readyz`: mail can be accepted.
+async fn readyz(extract::State(ops): extract::State<Ops>) -> Response {
+    match ops.health.ready().await {
+        Ok(()) => text(StatusCode::OK, "ok".into()),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}")),
+    }
+}
+
+/// `GET /metrics`: OpenMetrics text.
+async fn numbers(extract::State(ops): extract::State<Ops>) -> Response {
+    if let Ok(Ok(kept)) = tokio::time::timeout(COUNT_LIMIT, ops.store.inbox_count(None)).await {
+        ops.metrics.inbox_messages(usize::try_from(kept).unwrap_or(usize::MAX));
+    }
+    let mut response = text(StatusCode::OK, ops.metrics.encode());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    response
+}
+
+/// `GET /health`: the union of two documented shapes.
+async fn health(extract::State(ops): extract::State<Ops>) -> Response {
+    let report = ops.health.report().await;
+    let status = match report.overall() {
+        Overall::Healthy => StatusCode::OK,
+        Overall::Degraded | Overall::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    uncached(answer::json(status, &shape(&report, ops.clock.now())))
+}
+
+fn shape(report: &Report, now: Timestamp) -> Value {
+    let status = match report.overall() {
+        Overall::Healthy => "healthy",
+        Overall::Degraded => "degraded",
+        Overall::Unhealthy => "unhealthy",
+    };
+    let service = if report.store.state == State::Failed { "error" } else { "ok" };
+    json!({
+        "status": status,
+        "timestamp": now,
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": {
+            "queue": check(&report.queue),
+            "config": check(&report.config),
+            "smtp_config": check(&report.transports),
+            "logging": check(&report.logs),
+            "queue_storage": check(storage(report)),
+        },
+        "services": {report.store_name: service},
+    })
+}
+
+/// What the queue is kept in: the store, and the storage of attachments beside it.
+fn storage(report: &Report) -> &Finding {
+    let blobs_are_the_trouble = report.store.state != State::Failed && report.blobs.state == State::Failed;
+    if blobs_are_the_trouble { &report.blobs } else { &report.store }
+}
+
+fn check(found: &Finding) -> Value {
+    let status = match found.state {
+        State::Ok => "healthy",
+        State::Warning => "warning",
+        State::Failed => "unhealthy",
+    };
+    json!({"status": status, "message": found.message})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            checked_at: Timestamp::from_millis(0),
+            store_name: "embedded",
+            store: Finding::ok("the store takes reads and writes"),
+            blobs: Finding::ok("the attachments' storage takes writes"),
+            queue: Finding::ok("0 emails wait, 1 workers are alive"),
+            config: Finding::ok("the configuration is complete"),
+            transports: Finding::warning("no transport is configured: mail stays in the inbox"),
+            logs: Finding::ok("the log directory takes writes"),
+            counts: None,
+            live_workers: 1,
+        }
+    }
+
+    #[test]
+    fn the_shape_is_the_union_of_both_documents() {
+        let shape = shape(&report(), Timestamp::from_millis(0));
+        assert_eq!(
+            shape,
+            json!({
+                "status": "healthy",
+                "timestamp": "1970-01-01T00:00:00.000Z",
+                "version": env!("CARGO_PKG_VERSION"),
+                "checks": {
+                    "queue": {"status": "healthy", "message": "0 emails wait, 1 workers are alive"},
+                    "config": {"status": "healthy", "message": "the configuration is complete"},
+                    "smtp_config": {
+                        "status": "warning",
+                        "message": "no transport is configured: mail stays in the inbox",
+                    },
+                    "logging": {"status": "healthy", "message": "the log directory takes writes"},
+                    "queue_storage": {"status": "healthy", "message": "the store takes reads and writes"},
+                },
+                "services": {"embedded": "ok"},
+            })
+        );
+    }
+
+    #[test]
+    fn a_failed_part_is_named_without_what_it_said() {
+        let cause = Some("/srv/data/secret: permission denied".to_owned());
+        let blobs = Finding::failed("the attachments' storage does not take writes", cause);
+        let shape = shape(&Report { blobs, ..report() }, Timestamp::from_millis(0));
+        assert_eq!(shape["status"], "unhealthy");
+        assert_eq!(shape["checks"]["queue_storage"]["status"], "unhealthy");
+        assert_eq!(shape["services"]["embedded"], "ok");
+        assert!(!shape.to_string().contains("/srv"), "{shape}");
+    }
+}
