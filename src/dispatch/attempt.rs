@@ -3,7 +3,7 @@
 use super::breaker::{Admission, Phase, Report};
 use super::caught::{Panicked, caught};
 use super::lane::{Job, Lane, Opening, PATIENCE};
-use super::record::{Finished, Tried};
+use super::record::{Attempted, Finished, Tried};
 use super::worker::Worker;
 use crate::base::metrics::BreakerState;
 use crate::render::RenderedMessage;
@@ -225,7 +225,10 @@ impl Worker {
         }
         let took = started.elapsed();
         let transport = Arc::clone(transport);
-        self.finish(Finished::Settled { held: job.held, settlement, transport, tried, took });
+        self.finish(Finished::Settled {
+            attempt: Attempted { held: job.held, transport, tried, took },
+            settlement,
+        });
     }
 
     /// The lease is over: another worker decides, or nobody began.

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 /// Claims in one commit at most.
 const BATCH_MAX: usize = 256;
-/// While no way out takes mail, so many are claimed at a time: mail for the inbox still gets through among them, and
-/// the rest is not moved about for nothing.
-const TRICKLE: usize = 16;
-/// The pause between two trickles, and after the store could not be asked.
+/// While no way out takes mail, so many are looked at, in the time of `TRICKLE_EVERY`: mail for the inbox still gets
+/// through among them, and a long outage does not wear out the store by putting off what cannot go.
+const TRICKLE: usize = 64;
+/// The pause between two trickles.
+const TRICKLE_EVERY: Duration = Duration::from_millis(100);
+/// The pause after the store could not be asked.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes over what was handed over, until the hopper closes.
@@ -25,7 +27,9 @@ pub(super) async fn take_over(worker: Arc<Worker>) -> Result<(), Infallible> {
             () = worker.stopping.cancelled() => return Ok(()),
             () = worker.holdings.wait_for_room() => {}
         }
-        let max = worker.holdings.room().clamp(1, BATCH_MAX);
+        let stuck = worker.lanes.are_stuck(Instant::now());
+        // What stays in the hopper fills it, and then accepted mail simply stays in the store.
+        let max = if stuck { TRICKLE } else { worker.holdings.room().clamp(1, BATCH_MAX) };
         let batch = tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return Ok(()),
@@ -35,6 +39,12 @@ pub(super) async fn take_over(worker: Arc<Worker>) -> Result<(), Infallible> {
             return Ok(());
         }
         worker.take_over(batch).await;
+        if stuck {
+            tokio::select! {
+                () = worker.stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(TRICKLE_EVERY) => {}
+            }
+        }
     }
 }
 
@@ -60,7 +70,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         let wait = match worker.claim_due(limit).await {
             // There may be more.
             Ok(claimed) if claimed >= limit && !stuck => continue,
-            Ok(_) if stuck => PAUSE,
+            Ok(claimed) if claimed >= limit => TRICKLE_EVERY,
             Ok(_) => next.map_or(worker.settings.look_every, |at| {
                 at.since(now).clamp(Duration::from_millis(1), worker.settings.look_every)
             }),
@@ -69,12 +79,11 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
                 PAUSE
             }
         };
-        let may_be_rung = wait < PAUSE || !stuck;
         tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return Ok(()),
-            () = worker.hopper.rung(), if may_be_rung => {}
-            () = worker.look_again.notified() => {}
+            () = worker.hopper.rung(), if !stuck => {}
+            () = worker.look_again.notified(), if !stuck => {}
             () = tokio::time::sleep(wait) => {}
         }
     }

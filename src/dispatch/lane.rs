@@ -12,8 +12,6 @@ use posthaste_model::Rate;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Claims that may wait in one lane.
-const WAITING_MAX: usize = 1024;
 /// Mail that would wait longer than this for a place under the transport's rate goes back to the store.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,13 +50,13 @@ pub(super) enum Opening {
 }
 
 impl Lane {
-    fn new(way: Way, breaker: BreakerSettings) -> Self {
+    fn new(way: Way, breaker: BreakerSettings, waiting_max: usize) -> Self {
         let quota = way.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
         Self {
             transport: way.transport,
             breaker: Breaker::new(breaker),
             throttle: Throttle::new(way.rate.into_iter().chain(quota)),
-            backlog: Backlog::new(WAITING_MAX),
+            backlog: Backlog::new(waiting_max),
             max_in_flight: way.max_in_flight.max(1),
         }
     }
@@ -86,8 +84,13 @@ impl Lane {
 }
 
 impl Lanes {
-    pub fn new(ways: Vec<Way>, breaker: BreakerSettings) -> Self {
-        Self(ways.into_iter().map(|way| Arc::new(Lane::new(way, breaker))).collect())
+    /// A lane for each of `ways`. The one way out of the machine, where there is but one, may fill nearly all of
+    /// `held_max`: more than what is taken in before room is asked for again, so that nothing is moved about. Several
+    /// share it.
+    pub fn new(ways: Vec<Way>, breaker: BreakerSettings, held_max: usize) -> Self {
+        let outward = ways.iter().filter(|way| way.transport.is_outward()).count();
+        let waiting_max = if outward > 1 { held_max / outward } else { held_max - held_max / 16 };
+        Self(ways.into_iter().map(|way| Arc::new(Lane::new(way, breaker, waiting_max))).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Lane>> {

@@ -122,7 +122,7 @@ impl Dispatch {
         let worker = Arc::new(Worker {
             id,
             hopper: queue.attach(id, settings.lease),
-            lanes: Lanes::new(parts.ways, settings.breaker),
+            lanes: Lanes::new(parts.ways, settings.breaker, settings.held_max),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
             wall: WallWatch::new(clock.now(), Instant::now()),

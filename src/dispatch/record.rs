@@ -24,9 +24,18 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Finished {
     /// An attempt, or the decision not to make one now.
-    Settled { held: HeldClaim, settlement: Settlement, transport: Arc<str>, tried: Tried, took: Duration },
+    Settled { attempt: Attempted, settlement: Settlement },
     /// Its attempt never began: it is due again at once.
     NotBegun(HeldClaim),
+}
+
+/// An attempt that is over.
+#[derive(Debug)]
+pub(super) struct Attempted {
+    pub held: HeldClaim,
+    pub transport: Arc<str>,
+    pub tried: Tried,
+    pub took: Duration,
 }
 
 /// How an attempt ended, in a word.
@@ -94,35 +103,32 @@ pub(super) async fn record(
 
 impl Worker {
     async fn write(&self, batch: &mut Vec<Finished>) {
-        let not_begun: Vec<(EmailId, u32)> = batch
-            .iter()
-            .filter_map(|finished| match finished {
-                Finished::NotBegun(held) => Some(held.key()),
-                Finished::Settled { .. } => None,
-            })
-            .collect();
+        let mut not_begun = Vec::new();
+        let mut attempts = Vec::with_capacity(batch.len());
+        let mut settlements = Vec::with_capacity(batch.len());
+        for finished in batch.drain(..) {
+            match finished {
+                Finished::NotBegun(held) => not_begun.push(held),
+                Finished::Settled { settlement, attempt } => {
+                    settlements.push(settlement);
+                    attempts.push(attempt);
+                }
+            }
+        }
         if !not_begun.is_empty() {
-            let handed_back = self
-                .persistently(|| self.store.hand_back(self.id, not_begun.clone(), self.clock.now()))
-                .await;
+            let keys: Vec<(EmailId, u32)> = not_begun.iter().map(HeldClaim::key).collect();
+            let handed_back =
+                self.persistently(|| self.store.hand_back(self.id, keys.clone(), self.clock.now())).await;
             log_lost(handed_back, "email could not be handed back");
         }
-        let settlements: Vec<Settlement> = batch
-            .iter()
-            .filter_map(|finished| match finished {
-                Finished::Settled { settlement, .. } => Some(settlement.clone()),
-                Finished::NotBegun(_) => None,
-            })
-            .collect();
         if settlements.is_empty() {
-            batch.clear();
             return;
         }
-        let results = self.persistently(|| self.store.settle(settlements.clone())).await;
+        let settlements: Arc<[Settlement]> = settlements.into();
+        let results = self.persistently(|| self.store.settle(Arc::clone(&settlements))).await;
         let results = log_lost(results, "outcomes could not be recorded").unwrap_or_default();
-        let settled = batch.drain(..).filter(|finished| matches!(finished, Finished::Settled { .. }));
-        for (finished, result) in settled.zip(results) {
-            self.report(finished, result);
+        for ((attempt, settlement), result) in attempts.iter().zip(settlements.iter()).zip(results) {
+            self.report(attempt, settlement, result);
         }
     }
 
@@ -146,26 +152,26 @@ impl Worker {
     }
 
     /// Says what is now durable.
-    fn report(&self, finished: Finished, result: SettleResult) {
-        let Finished::Settled { held, settlement, transport, tried, took } = finished else { return };
+    fn report(&self, attempt: &Attempted, settlement: &Settlement, result: SettleResult) {
+        let Attempted { held, transport, tried, took } = attempt;
         let email = &held.claim.email;
         if result == SettleResult::Fenced {
             tracing::warn!(email.id = %email.id, attempt = held.claim.attempt, "another claim is newer, outcome dropped");
             return;
         }
         self.faults.crash_at(FaultPoint::FinishCommitted);
-        self.metrics.attempt(&transport, tried.as_str(), took.as_secs_f64());
-        if tried == Tried::Sent && held.claim.sent_at.is_none() {
+        self.metrics.attempt(transport, tried.as_str(), took.as_secs_f64());
+        if *tried == Tried::Sent && held.claim.sent_at.is_none() {
             let since = email.send_at.map_or(email.requested_at, |at| at.max(email.requested_at));
             self.metrics.delivered_after(settlement.at.since(since).as_secs_f64());
         }
-        if tried != Tried::No && settlement.next_attempt_at.is_some() {
+        if *tried != Tried::No && settlement.next_attempt_at.is_some() {
             self.metrics.retried();
         }
         if let Some(next) = settlement.next_attempt_at {
             self.note_due(next);
         }
-        log(&held, &settlement, &transport, tried, took);
+        log(attempt, settlement);
     }
 }
 
@@ -176,7 +182,9 @@ fn log_lost<T>(result: Result<T, StoreError>, message: &'static str) -> Option<T
 }
 
 /// The attempt's one line.
-fn log(held: &HeldClaim, settlement: &Settlement, transport: &str, tried: Tried, took: Duration) {
+fn log(attempted: &Attempted, settlement: &Settlement) {
+    let Attempted { held, transport, tried, took } = attempted;
+    let transport = &**transport;
     let email = &held.claim.email;
     let attempt = held.claim.attempt;
     let duration_ms = took.as_millis() as u64;

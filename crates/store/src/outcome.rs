@@ -3,6 +3,7 @@
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::attempt::Settlement;
 use posthaste_model::{ClientId, EmailId, Status, Timestamp};
+use std::sync::Arc;
 
 /// What became of one settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,11 @@ pub enum CancelResult {
 
 impl Store {
     /// Records outcomes, each with its events; one result per settlement, in order.
-    pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<SettleResult>, StoreError> {
-        on_engine!(self, engine => engine.settle(settlements).await)
+    pub async fn settle(
+        &self,
+        settlements: impl Into<Arc<[Settlement]>>,
+    ) -> Result<Vec<SettleResult>, StoreError> {
+        on_engine!(self, engine => engine.settle(settlements.into()).await)
     }
 
     /// Takes an email back while it is scheduled or queued. A claim at the same instant: exactly one wins.

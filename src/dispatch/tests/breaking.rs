@@ -4,6 +4,7 @@ use super::stage::{BACKOFF, Stage, reach};
 use crate::dispatch::{BreakerSettings, Phase};
 use crate::routing::{RouteRule, Routes};
 use crate::transports::{LeaseGuard, Outgoing, Pulse, SmtpTransport, Transport};
+use posthaste_model::email::Priority;
 use posthaste_model::fault::Faults;
 use posthaste_model::outcome::Outcome;
 use posthaste_model::{Rate, Status};
@@ -53,6 +54,33 @@ async fn a_wrong_password_opens_the_circuit_at_once_and_costs_no_further_attempt
     let record = stage.until(second, |r| r.error.is_some() && r.status == Status::Queued).await;
     assert_eq!(record.attempts, 0, "not tried, so not counted");
     assert!(record.next_attempt_at.is_some_and(|at| at > stage.clock.now()));
+    assert_eq!(relay.connections().len(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_only_way_out_is_shut_no_attempt_is_wasted() {
+    let down = Script::accepting().on(Step::Connect, Action::reply("421 down"));
+    let (relay, mut stage) = Stage::scripted(down).await;
+    stage.settings.breaker = circuit(1, Duration::from_secs(3600));
+    let worker = stage.start().await;
+    let first = stage.send(&["ann@b.example"]).await;
+    stage.until_deferred(first, 1).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.extend(stage.accept((0..20).map(|_| stage.draft(&["bob@b.example"])).collect()).await);
+    }
+    // Mail for the inbox still gets through.
+    let draft = posthaste_model::email::Email { test_mode: true, ..stage.draft(&["eve@b.example"]) };
+    let inner = posthaste_model::email::Email { priority: Priority::new(1).unwrap(), ..draft };
+    let id = stage.accept(vec![inner]).await[0];
+    stage.until(id, |r| r.status == Status::Sent).await;
+    for id in ids {
+        let record = stage.until(id, |r| r.status == Status::Queued).await;
+        assert_eq!(record.attempts, 0, "{record:?}");
+        let put_off = stage.timeline(id).await.iter().filter(|e| e.starts_with("postponed")).count();
+        assert!(put_off <= 1, "put off {put_off} times");
+    }
     assert_eq!(relay.connections().len(), 1);
     worker.stop().await;
 }

@@ -39,6 +39,29 @@ async fn four_workers_send_each_of_two_hundred_emails_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_fits_into_memory_goes_out_once_without_being_moved_about() {
+    let (relay, mut stage) = Stage::scripted(Script::accepting()).await;
+    stage.settings.held_max = 64;
+    stage.queue = crate::queue::Queue::in_process(16);
+    stage.in_flight = 2;
+    let worker = stage.start().await;
+    let mut ids = Vec::new();
+    for _ in 0..50 {
+        ids.extend(stage.accept((0..10).map(|_| stage.draft(&["ann@b.example"])).collect()).await);
+    }
+    relay.wait_for(500).await;
+    worker.until_idle().await;
+    let sent: HashSet<String> = message_ids(&relay.messages()).into_iter().collect();
+    assert_eq!((relay.messages().len(), sent.len()), (500, 500));
+    for id in ids {
+        assert_eq!(stage.look(id).await.attempts, 1);
+        let timeline = stage.timeline(id).await;
+        assert!(!timeline.iter().any(|event| event.starts_with("postponed")), "{timeline:?}");
+    }
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn at_the_end_what_is_in_flight_is_finished_and_the_rest_handed_back() {
     let (relay, mut stage) = Stage::scripted(Script::accepting().delay(Duration::from_millis(30))).await;

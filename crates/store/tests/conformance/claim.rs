@@ -98,7 +98,7 @@ async fn four_claimers_get_each_email_once(store: &Store) {
                     if claims.is_empty() {
                         return got;
                     }
-                    let sent = claims.iter().map(|c| settlement(c, Status::Sent, None)).collect();
+                    let sent: Vec<_> = claims.iter().map(|c| settlement(c, Status::Sent, None)).collect();
                     assert!(store.settle(sent).await.is_ok());
                     got.extend(claims.into_iter().map(|c| c.email.id));
                 }

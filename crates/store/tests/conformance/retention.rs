@@ -34,7 +34,7 @@ fn with_blob(mut email: Email) -> Email {
 
 async fn sent(store: &Store, emails: Vec<Email>) -> Vec<EmailId> {
     let claims = accept_leased(store, emails).await;
-    let settled = claims.iter().map(|claim| settlement(claim, Status::Sent, None)).collect();
+    let settled: Vec<_> = claims.iter().map(|claim| settlement(claim, Status::Sent, None)).collect();
     store.settle(settled).await.unwrap();
     claims.iter().map(|claim| claim.email.id).collect()
 }

@@ -12,9 +12,13 @@ use posthaste_model::email::RecipientState;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::{ClientId, EmailId, RecipientStatus, Status, Timestamp};
 use rusqlite::params;
+use std::sync::Arc;
 
 impl Sqlite {
-    pub(crate) async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<SettleResult>, StoreError> {
+    pub(crate) async fn settle(
+        &self,
+        settlements: Arc<[Settlement]>,
+    ) -> Result<Vec<SettleResult>, StoreError> {
         self.write(settlements.len().max(1), move |tx| {
             settlements.iter().map(|settlement| settle(tx, settlement)).collect()
         })
