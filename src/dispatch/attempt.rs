@@ -86,13 +86,16 @@ impl Worker {
             self.assign(job);
             return;
         }
+        if admission == Admission::Probe {
+            self.announce(lane, Phase::HalfOpen, ("", false));
+        }
         let outcome = self.send(lane, &job, &message, &due).await;
         let report = judge(&outcome);
         if report == Report::Unused {
             lane.throttle.give_back(Instant::now());
         }
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
-            self.announce(lane, phase, &outcome);
+            self.announce(lane, phase, trouble(&outcome));
         }
         self.settle(job, lane.name(), outcome, started);
     }
@@ -172,12 +175,11 @@ impl Worker {
     }
 
     /// Says loudly that a circuit changed.
-    fn announce(&self, lane: &Lane, phase: Phase, outcome: &Outcome) {
+    fn announce(&self, lane: &Lane, phase: Phase, (reason, alarm): (&str, bool)) {
         let transport = &**lane.name();
         match phase {
             Phase::Open { remaining } => {
                 self.metrics.breaker(transport, BreakerState::Open);
-                let (reason, alarm) = trouble(outcome);
                 let open_ms = remaining.as_millis() as u64;
                 if alarm {
                     tracing::error!(
@@ -190,7 +192,10 @@ impl Worker {
                     tracing::warn!(transport, open_ms, reason, "transport is in trouble, circuit opened");
                 }
             }
-            Phase::HalfOpen => self.metrics.breaker(transport, BreakerState::HalfOpen),
+            Phase::HalfOpen => {
+                self.metrics.breaker(transport, BreakerState::HalfOpen);
+                tracing::info!(transport, "one email is tried to see whether the transport is back");
+            }
             Phase::Closed => {
                 self.metrics.breaker(transport, BreakerState::Closed);
                 tracing::info!(transport, "transport works again, circuit closed");

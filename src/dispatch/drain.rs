@@ -3,6 +3,7 @@
 use super::Crew;
 use super::record::Finished;
 use super::worker::Worker;
+use posthaste_model::WorkerId;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -51,13 +52,22 @@ pub(super) async fn drain(worker: &Worker, mut crew: Crew) {
         let _ = timeout_at(end, lane.transport.close()).await;
     }
     crew.over.cancel();
-    if cut_off == 0
-        && let Ok(Err(error)) = timeout_at(end, worker.store.remove_worker(worker.id)).await
-    {
-        tracing::info!(%error, "the worker's record was left behind");
+    if cut_off == 0 {
+        sign_off(worker, end).await;
     }
     let took_ms = begun.elapsed().as_millis() as u64;
     tracing::info!(handed_back = not_begun, cut_off, took_ms, "dispatch stopped");
+}
+
+/// Strikes the worker off, and makes due what was accepted for it after its hopper had closed: the reservation may
+/// have been older.
+async fn sign_off(worker: &Worker, end: Instant) {
+    // All of the node's workers but this one, which is nobody.
+    let nobody = WorkerId::new(worker.clock.now(), worker.chance.bytes());
+    let struck_off = worker.store.take_back(&worker.node, nobody, worker.clock.now());
+    if let Ok(Err(error)) = timeout_at(end, struck_off).await {
+        tracing::info!(%error, "the worker's record was left behind");
+    }
 }
 
 /// Waits until all tasks have ended, at most until `end`; true when they have.

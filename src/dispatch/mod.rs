@@ -121,6 +121,7 @@ impl Dispatch {
         let (finished, outcomes) = mpsc::unbounded_channel();
         let worker = Arc::new(Worker {
             id,
+            node: record.node.clone(),
             hopper: queue.attach(id, settings.lease),
             lanes: Lanes::new(parts.ways, settings.breaker, settings.held_max),
             holdings: Holdings::new(settings.held_max, pulse.clone()),

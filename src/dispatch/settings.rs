@@ -22,7 +22,8 @@ pub struct Way {
 /// Who this worker is to the others.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The node: the same over restarts, and different on each machine and data directory.
+    /// The node: the same over restarts, and different for each process that runs at the same time, because a start
+    /// takes back whatever its node held.
     pub node: String,
     /// Host name, for people.
     pub host: String,

@@ -27,6 +27,8 @@ const DUE_TIMES_MAX: usize = 4096;
 /// One worker: a process in one life.
 pub(super) struct Worker {
     pub id: WorkerId,
+    /// Its node's name.
+    pub node: String,
     pub settings: DispatchSettings,
     pub store: Store,
     pub renderer: Renderer,

@@ -90,6 +90,27 @@ async fn at_the_end_what_is_in_flight_is_finished_and_the_rest_handed_back() {
 }
 
 #[tokio::test]
+async fn what_is_accepted_while_the_worker_closes_does_not_wait_for_a_lease() {
+    let (relay, stage) = Stage::scripted(Script::accepting()).await;
+    let worker = stage.start().await;
+    let id = worker.dispatch.worker_id();
+    // As intake does whose reservation is older than the end: the commit leases to a worker that takes nothing more.
+    let lease = posthaste_store::Lease { worker: id, until: stage.clock.now().plus(Duration::from_secs(60)) };
+    let acceptance = posthaste_store::Acceptance {
+        emails: vec![std::sync::Arc::new(stage.draft(&["ann@b.example"]))],
+        idempotency: None,
+        lease: Some(lease),
+        revision: stage.store.revision().await.unwrap(),
+        now: stage.clock.now(),
+    };
+    stage.store.accept(acceptance).await.unwrap();
+    worker.stop().await;
+    let worker = stage.start_on("node-2").await;
+    assert_eq!(relay.wait_for(1).await.len(), 1, "due at once for another node");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn an_attempt_that_does_not_end_is_recalled_before_the_message() {
     // The greeting never comes: at the drain's end the email is handed back, not held until its lease is over.
     let silent = Script::accepting().on(
