@@ -15,6 +15,8 @@ pub struct InboxFilter {
     pub to: Option<String>,
     /// Received at or after.
     pub after: Option<Timestamp>,
+    /// Kept behind this message, in the order of the list.
+    pub behind: Option<InboxId>,
 }
 
 /// Which messages to delete.

@@ -43,6 +43,7 @@ struct ListPage {
 /// A line of the list.
 struct Line {
     id: InboxId,
+    name: String,
     from: String,
     to: String,
     subject: String,
@@ -243,6 +244,7 @@ impl Line {
         }
         Self {
             id: message.id,
+            name: display_name(&message.from).to_owned(),
             from: message.from.clone(),
             to,
             subject: subject(message),
@@ -358,12 +360,19 @@ fn subject(message: &InboxMessage) -> String {
     if message.subject.trim().is_empty() { "(no subject)".to_owned() } else { message.subject.clone() }
 }
 
-/// A size for people, in units of 1000.
+/// The name in `Name <address>`, or the address when there is none.
+fn display_name(from: &str) -> &str {
+    let name = from.rsplit_once('<').map_or(from, |(name, _)| name).trim();
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+    if name.is_empty() { from } else { name }
+}
+
+/// A size for people, in units of 1000; number and unit stay on one line.
 fn size(bytes: usize) -> String {
     match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+        0..1_000 => format!("{bytes}\u{a0}B"),
+        1_000..1_000_000 => format!("{:.1}\u{a0}kB", bytes as f64 / 1e3),
+        _ => format!("{:.1}\u{a0}MB", bytes as f64 / 1e6),
     }
 }
 
@@ -372,8 +381,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn senders_are_shown_by_name() {
+        for (from, name) in [
+            ("Shop <a@b.c>", "Shop"),
+            ("\"Doe, Jane\" <a@b.c>", "Doe, Jane"),
+            ("<a@b.c>", "<a@b.c>"),
+            ("a@b.c", "a@b.c"),
+            ("", ""),
+        ] {
+            assert_eq!(display_name(from), name, "{from}");
+        }
+    }
+
+    #[test]
     fn sizes_and_parameters_for_people() {
-        assert_eq!([999, 1_500, 2_345_678].map(size), ["999 B", "1.5 kB", "2.3 MB"]);
+        assert_eq!([999, 1_500, 2_345_678].map(size), ["999\u{a0}B", "1.5\u{a0}kB", "2.3\u{a0}MB"]);
         assert_eq!(parameter("q", "a&b=ü"), "q=a%26b%3D%C3%BC&");
         assert_eq!(parameter("q", ""), "");
     }

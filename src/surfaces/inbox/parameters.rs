@@ -96,10 +96,14 @@ impl Asked {
             // A subject is looked for by `q` first, which the store is quick at, and then compared itself.
             q: self.q.clone().or_else(|| self.subject.clone()),
             to: self.to.clone(),
-            after: self.after.map(|after| match after {
-                After::Moment(moment) => moment,
-                After::Message(id) => Timestamp::from_millis((id.as_u128() >> 80) as i64),
-            }),
+            after: match self.after {
+                Some(After::Moment(moment)) => Some(moment),
+                Some(After::Message(_)) | None => None,
+            },
+            behind: match self.after {
+                Some(After::Message(id)) => Some(id),
+                Some(After::Moment(_)) | None => None,
+            },
         }
     }
 }

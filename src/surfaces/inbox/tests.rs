@@ -224,7 +224,8 @@ async fn lists_are_filtered_and_paged() {
 #[tokio::test]
 async fn a_wait_ends_when_the_message_comes() {
     let desk = desk().await;
-    let old = desk.keep(0, "ann@example.com", "Old", PLAIN).await;
+    desk.keep(0, "ann@example.com", "A new one of yesterday", PLAIN).await;
+    let old = desk.keep(0, "zoe@example.com", "Old", PLAIN).await;
     let uri = format!("/inbox/api/messages/wait?to=ann@example.com&subject=new&after={old}&timeout=30s");
     let (got, ()) = tokio::join!(desk.get(&uri), async {
         desk.keep(0, "bob@example.com", "New for Bob", PLAIN).await;
@@ -235,7 +236,7 @@ async fn a_wait_ends_when_the_message_comes() {
     assert_eq!((got.status, &got.json()["subject"]), (200, &json!("A new one")));
     let newest = desk.get("/inbox/api/messages/wait?to=ann@example.com").await;
     assert_eq!(newest.json()["subject"], "A newer one");
-    let since = Timestamp::from_millis(START + 2_000);
+    let since = Timestamp::from_millis(START + 3_000);
     let first = desk.get(&format!("/inbox/api/messages/wait?after={since}")).await;
     assert_eq!(first.json()["subject"], "New for Bob");
     let never = desk.get("/inbox/api/messages/wait?to=eve@example.com&timeout=50ms").await;

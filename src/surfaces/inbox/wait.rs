@@ -2,7 +2,7 @@
 
 use super::access::{self, Scope};
 use super::api::call;
-use super::parameters::{After, Asked};
+use super::parameters::Asked;
 use super::{Inbox, shapes};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::problem::{self, Problem};
@@ -67,7 +67,7 @@ impl Inbox {
             let found = self.store.inbox_list(&filter, before, PAGE).await;
             let page = found.map_err(|error| access::unavailable(&error))?;
             let (length, last) = (page.len(), page.last().map(|message| message.id));
-            for message in page.into_iter().filter(|message| matches(message, asked)) {
+            for message in page.into_iter().filter(|message| has_subject(message, asked)) {
                 if asked.after.is_none() {
                     return Ok(Some(message));
                 }
@@ -83,14 +83,9 @@ impl Inbox {
 }
 
 /// What the store's filter left open.
-fn matches(message: &InboxMessage, asked: &Asked) -> bool {
-    let is_behind = match asked.after {
-        Some(After::Message(id)) => message.id > id,
-        Some(After::Moment(_)) | None => true,
-    };
-    let has_subject = asked
+fn has_subject(message: &InboxMessage, asked: &Asked) -> bool {
+    asked
         .subject
         .as_deref()
-        .is_none_or(|subject| message.subject.to_ascii_lowercase().contains(&subject.to_ascii_lowercase()));
-    is_behind && has_subject
+        .is_none_or(|subject| message.subject.to_ascii_lowercase().contains(&subject.to_ascii_lowercase()))
 }

@@ -37,11 +37,18 @@ async fn keeps_lists_and_deletes(store: &Store) {
     assert_eq!(next, [all[2].clone(), all[1].clone(), all[0].clone()]);
     assert_eq!(store.inbox_get(None, all[0].id).await, Ok(Some(all[0].clone())));
     assert_eq!(store.blob_references(&all[0].sha256).await, Ok(1));
+    let behind = InboxFilter { behind: Some(all[2].id), ..InboxFilter::default() };
+    assert_eq!(store.inbox_list(&behind, None, 10).await.unwrap(), [all[4].clone(), all[3].clone()]);
     let two = InboxSelection::Ids(vec![all[3].id, all[0].id]);
     assert_eq!(store.inbox_delete(Some(acme().id), two).await, Ok(2));
     // A page goes on where a message that was deleted stood.
     assert_eq!(store.inbox_list(&filter, Some(all[3].id), 10).await.unwrap().len(), 2);
+    let behind = InboxFilter { behind: Some(all[3].id), ..InboxFilter::default() };
+    assert_eq!(store.inbox_list(&behind, None, 10).await.unwrap(), [all[4].clone()]);
     assert_eq!(store.inbox_delete(Some(acme().id), InboxSelection::All).await, Ok(3));
+    let again = message(acme().id, "after all were deleted");
+    store.inbox_add(again.clone()).await.unwrap();
+    assert_eq!(store.inbox_list(&behind, None, 10).await.unwrap(), [again]);
     assert_eq!(store.blob_references(&all[1].sha256).await, Ok(0));
 }
 

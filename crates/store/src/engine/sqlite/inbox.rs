@@ -139,20 +139,16 @@ fn list(
     let client = number_of(connection, filter.client)?;
     let before = match before {
         None => i64::MAX,
-        Some(id) => {
-            let sql = "SELECT n FROM inbox WHERE id = ?1 AND (?2 IS NULL OR client = ?2)";
-            let found =
-                connection.query_row(sql, params![id.as_bytes(), client], |row| row.get(0)).optional()?;
-            // A message that is gone: its page begins where younger ids end.
-            match found {
-                Some(n) => n,
-                None => connection.query_row(
-                    "SELECT coalesce(max(n), 0) + 1 FROM inbox WHERE id < ?1",
-                    [id.as_bytes()],
-                    |row| row.get(0),
-                )?,
-            }
-        }
+        Some(id) => match place(connection, client, id)? {
+            Place::Kept(n) => n,
+            Place::GoneBehind(n) => n + 1,
+        },
+    };
+    let behind = match filter.behind {
+        None => 0,
+        Some(id) => match place(connection, client, id)? {
+            Place::Kept(n) | Place::GoneBehind(n) => n,
+        },
     };
     let of_client = if client.is_some() { "i.client = ?1" } else { "?1 IS NULL" };
     // `instr` rather than LIKE: what is looked for is text, not a pattern.
@@ -161,8 +157,8 @@ fn list(
             AND (?3 IS NULL OR instr(lower(i.subject), lower(?3)) OR instr(lower(i.sender), lower(?3))
                 OR instr(lower(i.recipients), lower(?3)))
             AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(i.recipients) WHERE lower(value) = lower(?4)))
-            AND (?5 IS NULL OR i.received_at >= ?5)
-         ORDER BY i.n DESC LIMIT ?6"
+            AND (?5 IS NULL OR i.received_at >= ?5) AND i.n > ?6
+         ORDER BY i.n DESC LIMIT ?7"
     ))?;
     let of = params![
         client,
@@ -170,6 +166,7 @@ fn list(
         filter.q.as_deref().filter(|q| !q.is_empty()),
         filter.to,
         filter.after.map(Timestamp::millis),
+        behind,
         limit as i64
     ];
     let mut rows = statement.query(of)?;
@@ -178,4 +175,21 @@ fn list(
         messages.push(message_at(row)?);
     }
     Ok(messages)
+}
+
+/// Where a message stands in the order of the list.
+enum Place {
+    Kept(i64),
+    /// It is gone, or another client's; this is the last place that an older id has.
+    GoneBehind(i64),
+}
+
+fn place(connection: &Connection, client: Option<i64>, id: InboxId) -> Result<Place, Trouble> {
+    let sql = "SELECT n FROM inbox WHERE id = ?1 AND (?2 IS NULL OR client = ?2)";
+    let kept = connection.query_row(sql, params![id.as_bytes(), client], |row| row.get(0)).optional()?;
+    if let Some(n) = kept {
+        return Ok(Place::Kept(n));
+    }
+    let sql = "SELECT coalesce(max(n), 0) FROM inbox WHERE id < ?1";
+    Ok(Place::GoneBehind(connection.query_row(sql, [id.as_bytes()], |row| row.get(0))?))
 }
