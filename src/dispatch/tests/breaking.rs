@@ -179,6 +179,28 @@ async fn a_worker_that_slept_through_its_lease_neither_sends_nor_records() {
 }
 
 #[tokio::test]
+async fn a_clock_put_forward_ends_no_lease() {
+    let slow = Script::accepting().delay(Duration::from_millis(150));
+    let (relay, mut stage) = Stage::scripted(slow).await;
+    stage.settings.after_clock_set = Duration::from_millis(600);
+    let first = stage.start_on("node-1").await;
+    let second = stage.start_on("node-2").await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(stage.send(&["ann@b.example"]).await);
+    }
+    stage.until(ids[0], |r| r.status == Status::Processing).await;
+    stage.clock.advance(Duration::from_secs(3600));
+    for id in ids {
+        let record = stage.until(id, |r| r.status == Status::Sent).await;
+        assert_eq!(record.attempts, 1, "{record:?}");
+    }
+    first.stop().await;
+    second.stop().await;
+    assert_eq!(relay.messages().len(), 20);
+}
+
+#[tokio::test]
 async fn over_its_rate_mail_waits_and_none_is_lost() {
     let (relay, mut stage) = Stage::scripted(Script::accepting()).await;
     stage.rate = Some(Rate { count: 3, window: Duration::from_millis(640) });
