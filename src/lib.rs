@@ -1,6 +1,7 @@
 //! Posthaste: a self-hosted gateway for transactional email.
 
 pub mod admin;
+pub mod app;
 pub mod auth;
 pub mod base;
 pub mod blobs;

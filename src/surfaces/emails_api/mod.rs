@@ -1,5 +1,6 @@
 //! The Emails API (`/api/*`): translation between its JSON and what lies below. No rule about mail stands here.
 
+mod admin_calls;
 mod docs;
 mod draft;
 mod emails;
@@ -12,7 +13,9 @@ mod refusals;
 mod send;
 mod shapes;
 mod stream;
+mod templates;
 
+use crate::admin::Admin;
 use crate::auth::Auth;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
@@ -34,6 +37,8 @@ pub struct EmailsApiParts {
     pub intake: Intake,
     /// Who is calling.
     pub auth: Auth,
+    /// What an operator may change.
+    pub admin: Admin,
     /// Where email is kept.
     pub store: Store,
     /// Templates and MIME.
@@ -87,6 +92,10 @@ impl EmailsApi {
             .route("/api/emails/{id}/resend", post(send::resend))
             .route("/api/stats", get(list::stats))
             .route("/api/events/stream", get(stream::open))
+            .route("/api/templates", post(templates::put).get(templates::list))
+            .route("/api/templates/{code}", get(templates::show).delete(templates::delete))
+            .route("/api/templates/{code}/preview", post(templates::preview))
+            .merge(admin_calls::routes())
             .route("/api/openapi.json", get(docs::document))
             .route("/api/docs", get(docs::page))
             .route("/api/docs.css", get(docs::style))

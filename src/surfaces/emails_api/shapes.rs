@@ -5,6 +5,7 @@ use crate::render::Rendered;
 use posthaste_model::decision::Decision;
 use posthaste_model::email::{Content, Email, RecipientKind};
 use posthaste_model::event::Event;
+use posthaste_model::template::Template;
 use posthaste_model::{Mailbox, Status};
 use posthaste_store::{EmailRecord, EmailSummary};
 use serde_json::{Value, json};
@@ -146,5 +147,20 @@ pub(super) fn dry_run(run: &DryRun) -> Value {
             "rcpt_to": email.recipients.iter().map(|r| r.mailbox.address.as_str()).collect::<Vec<_>>(),
         },
         "decisions": decisions(&run.decisions),
+    })
+}
+
+/// One template, newest version.
+pub(super) fn template(template: &Template) -> Value {
+    json!({
+        "code": template.code,
+        "name": template.name,
+        "version": template.version,
+        "subject": template.subject,
+        "html": template.html,
+        "text": template.text,
+        "variables_schema": template.variables_schema,
+        "created_at": template.created_at,
+        "updated_at": template.updated_at,
     })
 }

@@ -1,0 +1,87 @@
+//! The first start: a default client with an API key, shown once, and a curl line that works when pasted.
+
+use super::{App, StartError};
+use crate::admin::{Actor, NewKey};
+use posthaste_model::credential::{ApiKey, Permission};
+use posthaste_model::refusal::Refusal;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+/// The client that the plain variables of replaced services belong to.
+pub const DEFAULT_CLIENT: &str = "default";
+
+/// What a start has to say to the person who made it.
+pub struct Welcome {
+    new_key: Option<ApiKey>,
+}
+
+impl Welcome {
+    /// Makes the default client and its key where they are missing. A start that was killed between the two makes the
+    /// key the next time.
+    pub async fn prepare(app: &App) -> Result<Self, StartError> {
+        let actor = Actor { kind: "system".into(), id: None, address: None };
+        let client = match app.store.client_by_name(DEFAULT_CLIENT).await? {
+            Some(client) => client,
+            None => app.admin.create_client(DEFAULT_CLIENT, None, &actor).await.map_err(|r| refused(&r))?,
+        };
+        if !app.store.credentials(Some(client.id)).await?.is_empty() {
+            return Ok(Self { new_key: None });
+        }
+        let mut permissions = Permission::DEFAULT.to_vec();
+        permissions.extend([Permission::TemplatesWrite, Permission::WebhooksWrite]);
+        let asked = NewKey { name: Some("first".into()), permissions, ..NewKey::new(client.id.to_string()) };
+        let made = app.admin.create_key(asked, &actor).await.map_err(|refusal| refused(&refusal))?;
+        Ok(Self { new_key: Some(made.key) })
+    }
+
+    /// Prints it to stdout as plain text, whatever the log's format.
+    pub fn print(&self, app: &App, address: SocketAddr) {
+        let text = self.text(app, address);
+        let mut out = std::io::stdout().lock();
+        // Nobody may be reading: a closed stdout must not end a server.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    fn text(&self, app: &App, address: SocketAddr) -> String {
+        let scheme = if app.settings.http.tls.is_some() { "https" } else { "http" };
+        let base = app.settings.http.public_url.clone().unwrap_or_else(|| {
+            let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host(address) };
+            format!("{scheme}://{host}:{}", address.port())
+        });
+        let base = base.trim_end_matches('/');
+        let way = &app.settings.mail.default_transport;
+        let mut text = format!("\nPosthaste {} listens on {base}\n\n", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(text, "  API      {base}/api/docs");
+        let _ = writeln!(text, "  Inbox    {base}/inbox");
+        if way == crate::routing::INBOX {
+            text.push_str("  Mail     stays on this machine, in the inbox; set SMTP_HOST to send for real\n");
+        } else {
+            let _ = writeln!(text, "  Mail     goes out by the transport {way}");
+        }
+        if let Some(key) = &self.new_key {
+            let key = key.expose();
+            let _ = write!(
+                text,
+                "\nA client `{DEFAULT_CLIENT}` was made, with an API key that is shown this once:\n\n  {key}\n\n\
+                 Send a first email:\n\n\
+                 curl -sS {base}/api/emails -H 'X-Api-Key: {key}' -H 'Content-Type: application/json' \
+                 -d '{{\"from\":\"Posthaste <hello@example.com>\",\"to\":\"you@example.com\",\"subject\":\"It \
+                 works\",\"text\":\"Hello from Posthaste.\"}}'\n\n"
+            );
+            if way == crate::routing::INBOX {
+                let _ = writeln!(text, "and read it at {base}/inbox");
+            }
+        }
+        text.push('\n');
+        text
+    }
+}
+
+fn host(address: SocketAddr) -> String {
+    if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() }
+}
+
+fn refused(refusal: &Refusal) -> StartError {
+    StartError::Setting(format!("the default client could not be made: {refusal:?}"))
+}

@@ -1,0 +1,212 @@
+//! Settings become parts. What a command needs and what a server needs is the same; a command just starts nothing.
+
+use super::{StartError, transports};
+use crate::admin::{Admin, AdminParts};
+use crate::auth::Auth;
+use crate::base::chance::Chance;
+use crate::base::clock::Clock;
+use crate::base::metrics::Metrics;
+use crate::base::vault::Vault;
+use crate::blobs::Blobs;
+use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
+use crate::directory::Directory;
+use crate::dispatch::Way;
+use crate::intake::{Intake, IntakeLimits, IntakeParts};
+use crate::limits::Limits;
+use crate::queue::Queue;
+use crate::render::Renderer;
+use crate::routing::Routes;
+use crate::transports::InboxBell;
+use posthaste_model::fault::Faults;
+use posthaste_store::Store;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Emails that may wait in a local worker's memory.
+const HAND_OVER: usize = 2048;
+
+/// What a start decides beside the settings.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// Whether missing migrations are run.
+    pub migrate: bool,
+    /// Named places to stop at.
+    pub faults: Faults,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self { migrate: true, faults: Faults::none() }
+    }
+}
+
+/// The parts of one installation, assembled.
+pub struct App {
+    /// The configuration.
+    pub settings: Settings,
+    /// The data directory.
+    pub data: DataDirectory,
+    /// The time.
+    pub clock: Clock,
+    /// Random numbers.
+    pub chance: Chance,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Seals secrets.
+    pub vault: Vault,
+    /// The truth.
+    pub store: Store,
+    /// Files.
+    pub blobs: Blobs,
+    /// Templates and MIME.
+    pub renderer: Renderer,
+    /// The bell.
+    pub queue: Queue,
+    /// Sliding windows.
+    pub limits: Limits,
+    /// Which transport for which email.
+    pub routes: Routes,
+    /// Who is calling.
+    pub auth: Auth,
+    /// The way in.
+    pub intake: Intake,
+    /// What an operator may change.
+    pub admin: Admin,
+    /// Rung when the inbox takes a message.
+    pub inbox_bell: InboxBell,
+    /// Named places to stop at.
+    pub faults: Faults,
+}
+
+impl App {
+    /// Opens and connects every part that the settings name.
+    pub async fn build(settings: Settings, options: BuildOptions) -> Result<Self, StartError> {
+        refuse_what_is_missing(&settings)?;
+        let (clock, chance, metrics) = (Clock::system(), Chance::new(), Metrics::new());
+        let faults = options.faults.clone();
+        let data = DataDirectory::prepare(&settings.data.dir)?;
+        let key = match &settings.secrets.encryption_key {
+            Some(given) => given.clone(),
+            None => data.encryption_key(&chance)?,
+        };
+        let vault = Vault::new(&key, chance.clone())?;
+        let store = open_store(&settings, &options, &metrics).await?;
+        let blobs = open_blobs(&settings, &faults)?;
+        let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
+        let queue = Queue::in_process(HAND_OVER);
+        let routes =
+            transports::routes(&settings.routes, &settings.mail.default_transport, &settings.transports)?;
+        let auth = Auth::new(Directory::open(store.clone()).await?, clock.clone());
+        let intake = Intake::new(IntakeParts {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            renderer: renderer.clone(),
+            queue: queue.clone(),
+            auth: auth.clone(),
+            routes: routes.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            limits: intake_limits(&settings),
+            idempotency_keep: settings.idempotency.keep,
+            faults: faults.clone(),
+        });
+        let admin = Admin::new(AdminParts {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            renderer: renderer.clone(),
+        });
+        Ok(Self {
+            limits: Limits::memory(),
+            inbox_bell: InboxBell::new(),
+            settings,
+            data,
+            clock,
+            chance,
+            metrics,
+            vault,
+            store,
+            blobs,
+            renderer,
+            queue,
+            routes,
+            auth,
+            intake,
+            admin,
+            faults,
+        })
+    }
+
+    /// Every configured transport.
+    pub fn ways(&self) -> Result<Vec<Way>, StartError> {
+        let ground = transports::Ground {
+            store: &self.store,
+            blobs: &self.blobs,
+            bell: &self.inbox_bell,
+            clock: &self.clock,
+            chance: &self.chance,
+            faults: &self.faults,
+        };
+        transports::build(&self.settings.transports, &ground)
+    }
+}
+
+/// Names what this version does not have instead of doing something else silently.
+fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
+    let missing = |key: &str, what: &str, instead: &str| {
+        Err(StartError::Setting(format!("{key}: this version has no {what} yet; {instead}")))
+    };
+    if settings.store.embedded_file().is_none() {
+        return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
+    }
+    if matches!(settings.queue, QueueSettings::RabbitMq(_)) {
+        return missing("queue.url", "RabbitMQ queue", "leave AMQP_URL out");
+    }
+    if matches!(settings.cache, CacheSettings::Redis(_)) {
+        return missing("cache.url", "Redis cache", "leave REDIS_URL and KEYDB_URL out");
+    }
+    match settings.blobs {
+        BlobSettings::Files(_) => Ok(()),
+        BlobSettings::S3(_) => missing("s3.endpoint", "S3 storage", "leave the S3_* variables out"),
+        BlobSettings::Store => missing("blobs.dir", "storage of files in the database", "set BLOBS_DIR"),
+    }
+}
+
+async fn open_store(
+    settings: &Settings,
+    options: &BuildOptions,
+    metrics: &Metrics,
+) -> Result<Store, StartError> {
+    let Some(path) = settings.store.embedded_file() else {
+        return Err(StartError::Setting("store.url: this version has the embedded store only".into()));
+    };
+    let observed = metrics.clone();
+    let open = posthaste_store::StoreSettings {
+        migrate: options.migrate,
+        faults: options.faults.clone(),
+        observer: Arc::new(move |rows, time| observed.store_commit(rows, time.as_secs_f64())),
+        ..posthaste_store::StoreSettings::new(path)
+    };
+    Ok(Store::open(open).await?)
+}
+
+fn open_blobs(settings: &Settings, faults: &Faults) -> Result<Blobs, StartError> {
+    let BlobSettings::Files(dir) = &settings.blobs else {
+        return Err(StartError::Setting("blobs.dir: this version keeps attachments as files only".into()));
+    };
+    let dir: &Path = dir;
+    Ok(Blobs::files(dir, faults.clone())?)
+}
+
+fn intake_limits(settings: &Settings) -> IntakeLimits {
+    IntakeLimits {
+        recipients: settings.limits.recipients,
+        batch: settings.limits.batch,
+        attachment_bytes: settings.attachments.max_bytes,
+        attachments_bytes: settings.attachments.max_total_bytes,
+        allowed_types: settings.attachments.allowed_types.iter().map(|t| t.to_ascii_lowercase()).collect(),
+        types_everywhere: settings.attachments.enforce_everywhere,
+    }
+}

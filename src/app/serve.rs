@@ -1,0 +1,233 @@
+//! The server: roles, listeners, the orderly end.
+
+use super::{App, BuildOptions, StartError, Welcome, doors, lock};
+use crate::base::tasks::Tasks;
+use crate::config::{Settings, TlsFiles, TransportKind};
+use crate::dispatch::BreakerSettings;
+use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity};
+use crate::health::{ConfiguredTransport, Health, HealthParts};
+use crate::surfaces;
+use crate::surfaces::http::client_address::TrustedProxies;
+use crate::surfaces::http::edge::Edge;
+use crate::surfaces::http::server::{self, HttpServerSettings};
+use crate::upkeep::UpkeepParts;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The share of the drain time that requests in flight may take; the rest is the workers'.
+const REQUESTS_DRAIN: f64 = 0.4;
+
+/// What one process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers the API and pages.
+    pub api: bool,
+    /// Delivers.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// Everything.
+    pub const ALL: Self = Self { api: true, worker: true };
+
+    /// Reads the words of `--role`; none means all.
+    pub fn parse(words: &[String]) -> Result<Self, StartError> {
+        let mut roles = Self { api: false, worker: false };
+        for word in words.iter().flat_map(|words| words.split(',')) {
+            match word.trim() {
+                "all" => roles = Self::ALL,
+                "api" => roles.api = true,
+                "worker" => roles.worker = true,
+                "smtp" => {
+                    let message = "--role smtp: this version has no SMTP ingress yet";
+                    return Err(StartError::Setting(message.into()));
+                }
+                other => {
+                    let message = format!("--role {other}: is one of all, api, worker");
+                    return Err(StartError::Setting(message));
+                }
+            }
+        }
+        Ok(if words.is_empty() { Self::ALL } else { roles })
+    }
+
+    /// The words again.
+    pub fn words(self) -> String {
+        let named = [(self.api, "api"), (self.worker, "worker")];
+        let words: Vec<&str> = named.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        words.join(",")
+    }
+}
+
+/// Runs until a signal asks for the end, then ends in order: no new requests, those begun are answered, what is in
+/// flight is delivered or handed back.
+pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> Result<(), StartError> {
+    let data = crate::config::DataDirectory::prepare(&settings.data.dir)?;
+    let seat = match roles {
+        Roles::ALL => lock::take_all(&data.path("run"))?,
+        further => lock::take_further(&data.path("run"), &further.words().replace(',', "-"))?,
+    };
+    let mut stop = StopSignals::listen()?;
+    let app = App::build(settings, options).await?;
+    let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
+    let (front, back) = (Tasks::observed_by(&app.metrics), Tasks::observed_by(&app.metrics));
+
+    if roles.worker {
+        start_dispatch(&app, roles, &seat.name, &back).await?;
+    }
+    crate::upkeep::start(upkeep_parts(&app), &back);
+    let health = Health::new(health_parts(&app));
+    let router = surfaces::router(doors::build(&app, roles, &health, &front));
+    let listener = bind(&app, router)?;
+    let address = listener.address;
+    data.write_address("http", address)?;
+    tracing::info!(%address, roles = roles.words(), version = env!("CARGO_PKG_VERSION"), "posthaste listens");
+    listener.run(&front, &app);
+    if let Some(welcome) = welcome {
+        welcome.print(&app, address);
+    }
+
+    stop.asked().await;
+    let drain = app.settings.delivery.drain;
+    let deadline = Instant::now() + drain;
+    tracing::info!(drain_s = drain.as_secs(), "stopping: no new requests, what is in flight is finished");
+    health.stopping();
+    front.shutdown(drain.mul_f64(REQUESTS_DRAIN)).await;
+    back.shutdown(deadline.saturating_duration_since(Instant::now())).await;
+    app.store.close().await;
+    data.remove_address("http");
+    tracing::info!("stopped");
+    drop(seat);
+    Ok(())
+}
+
+fn upkeep_parts(app: &App) -> UpkeepParts {
+    UpkeepParts {
+        store: app.store.clone(),
+        blobs: app.blobs.clone(),
+        clock: app.clock.clone(),
+        bodies: app.settings.retention.bodies,
+        records: app.settings.retention.records,
+        faults: app.faults.clone(),
+    }
+}
+
+fn health_parts(app: &App) -> HealthParts {
+    let transports = app.settings.transports.iter().map(|one| ConfiguredTransport {
+        name: one.name.clone(),
+        is_outward: !matches!(one.kind, TransportKind::Inbox),
+    });
+    HealthParts {
+        store: app.store.clone(),
+        blobs: app.blobs.clone(),
+        clock: app.clock.clone(),
+        data_directory: app.data.root().to_owned(),
+        log_directory: app.settings.log.directory.clone(),
+        transports: transports.collect(),
+        default_transport: app.settings.mail.default_transport.clone(),
+    }
+}
+
+async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> Result<(), StartError> {
+    let delivery = &app.settings.delivery;
+    let host = host_name();
+    let data = app.data.root().canonicalize().unwrap_or_else(|_| app.data.root().to_owned());
+    let settings = DispatchSettings {
+        lease: delivery.lease,
+        // The end comes after the requests' share of the drain.
+        drain: delivery.drain.mul_f64(1.0 - REQUESTS_DRAIN / 2.0),
+        breaker: BreakerSettings { failures: delivery.breaker_failures, open_for: delivery.breaker_open },
+        ..DispatchSettings::with_policy(delivery.retry.clone())
+    };
+    let parts = DispatchParts {
+        store: app.store.clone(),
+        queue: app.queue.clone(),
+        renderer: app.renderer.clone(),
+        routes: app.routes.clone(),
+        ways: app.ways()?,
+        settings,
+        identity: Identity { node: format!("{host}:{}:{seat}", data.display()), host, roles: roles.words() },
+        clock: app.clock.clone(),
+        chance: app.chance.clone(),
+        metrics: app.metrics.clone(),
+        tasks: tasks.clone(),
+        faults: app.faults.clone(),
+    };
+    // Its tasks run until their shutdown; nothing here has to hold it.
+    Dispatch::start(parts).await?;
+    Ok(())
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+struct Listener {
+    address: std::net::SocketAddr,
+    bound: server::BoundServer,
+    edge: Arc<Edge>,
+}
+
+fn bind(app: &App, router: axum::Router) -> Result<Listener, StartError> {
+    let http = &app.settings.http;
+    let settings = HttpServerSettings {
+        header_timeout: http.header_timeout,
+        idle_timeout: http.idle_timeout,
+        max_connections: http.max_connections,
+        drain: app.settings.delivery.drain.mul_f64(REQUESTS_DRAIN),
+        tls: http.tls.as_ref().map(read_tls).transpose()?,
+        ..HttpServerSettings::new(http.listen)
+    };
+    let trusted = TrustedProxies::new(http.trusted_proxies.clone());
+    let edge = Edge::new(router, trusted, settings.header_bytes, app.metrics.clone(), app.chance.clone());
+    let bound = server::bind(settings).map_err(|error| StartError::Listen {
+        key: "http.listen",
+        address: http.listen,
+        error,
+    })?;
+    Ok(Listener { address: bound.local_addr(), bound, edge: Arc::new(edge) })
+}
+
+impl Listener {
+    fn run(self, tasks: &Tasks, app: &App) {
+        let (tasks_inside, metrics) = (tasks.clone(), app.metrics.clone());
+        let (bound, edge) = (self.bound, self.edge);
+        tasks.spawn("http.listener", async move { bound.serve(edge, &tasks_inside, &metrics).await });
+    }
+}
+
+fn read_tls(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, StartError> {
+    let read = |path: &Path| {
+        std::fs::read(path)
+            .map_err(|error| StartError::Setting(format!("{} cannot be read: {error}", path.display())))
+    };
+    server::tls::server_config(&read(&files.cert)?, &read(&files.key)?)
+        .map_err(|error| StartError::Setting(format!("http.tls_cert, http.tls_key: {error}")))
+}
+
+/// SIGTERM and SIGINT; a second one while ending does not hurry it.
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<Self, StartError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let system = |error| StartError::System { what: "listening for signals", error };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(system)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(system)?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
