@@ -55,6 +55,7 @@ fn api(app: &App, tasks: &Tasks) -> ApiDoors {
         bell: app.inbox_bell.clone(),
         auth: app.auth.clone(),
         public_url: app.settings.http.public_url.clone(),
+        stopping: tasks.child_token(),
     });
     ApiDoors { emails, inbox }
 }

@@ -23,6 +23,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use posthaste_store::Store;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What the inbox is made of.
 pub struct InboxParts {
@@ -36,6 +37,8 @@ pub struct InboxParts {
     pub auth: Auth,
     /// `http.public_url`: its host is one by which this machine may be called.
     pub public_url: Option<String>,
+    /// Cancelled when the process begins to end, so that nobody's wait holds it up.
+    pub stopping: CancellationToken,
 }
 
 /// The surface.
@@ -45,13 +48,14 @@ pub struct Inbox {
     blobs: Blobs,
     bell: InboxBell,
     access: Arc<Access>,
+    stopping: CancellationToken,
 }
 
 impl Inbox {
     /// The inbox over its parts.
     pub fn new(parts: InboxParts) -> Self {
         let access = Arc::new(Access::new(parts.auth, parts.public_url.as_deref()));
-        Self { store: parts.store, blobs: parts.blobs, bell: parts.bell, access }
+        Self { store: parts.store, blobs: parts.blobs, bell: parts.bell, access, stopping: parts.stopping }
     }
 
     /// Everything under `/inbox`, the assets of its pages included.

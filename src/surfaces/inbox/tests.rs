@@ -34,6 +34,7 @@ struct Desk {
     clock: Clock,
     chance: Chance,
     clients: [ClientId; 2],
+    stopping: CancellationToken,
     _folder: TempDir,
 }
 
@@ -72,17 +73,19 @@ async fn desk() -> Desk {
         store.create_client(client, &actor()).await.expect("a client");
     }
     let directory = Directory::open(store.clone()).await.expect("a directory");
+    let stopping = CancellationToken::new();
     let parts = InboxParts {
         store: store.clone(),
         blobs: blobs.clone(),
         bell: bell.clone(),
         auth: Auth::new(directory, clock.clone()),
         public_url: Some("https://mail.example.com".into()),
+        stopping: stopping.clone(),
     };
     let router = Inbox::new(parts).router().fallback(problem::not_found);
     let trusted = TrustedProxies::new(vec!["127.0.0.2".parse().expect("an address")]);
     let edge = Edge::new(router, trusted, 32 * 1024, Metrics::new(), chance.clone());
-    Desk { edge, store, blobs, bell, clock, chance, clients, _folder: folder }
+    Desk { edge, store, blobs, bell, clock, chance, clients, stopping, _folder: folder }
 }
 
 fn actor() -> Actor {
@@ -243,6 +246,15 @@ async fn a_wait_ends_when_the_message_comes() {
     assert_eq!((never.status, &never.json()["code"]), (404, &json!("timeout")));
     let too_long = desk.get("/inbox/api/messages/wait?timeout=61s").await;
     assert_eq!(too_long.status, 400);
+}
+
+#[tokio::test]
+async fn a_wait_does_not_hold_up_the_end() {
+    let desk = desk().await;
+    let (got, ()) = tokio::join!(desk.get("/inbox/api/messages/wait?timeout=60s"), async {
+        desk.stopping.cancel();
+    });
+    assert_eq!((got.status, got.header("retry-after")), (503, "1"));
 }
 
 #[tokio::test]

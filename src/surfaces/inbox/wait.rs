@@ -50,9 +50,11 @@ impl Inbox {
             if Instant::now() >= deadline {
                 return Ok(None);
             }
-            if let Ok(Err(_)) = timeout_at(deadline.min(looked_at + LOOK_AGAIN), bell.changed()).await {
-                // Nobody rings any more: the process ends.
-                return Ok(None);
+            let ring = timeout_at(deadline.min(looked_at + LOOK_AGAIN), bell.changed());
+            // Whether it rang or not, the next look tells.
+            if self.stopping.run_until_cancelled(ring).await.is_none() {
+                let detail = "the server is being stopped; wait again";
+                return Err(Problem::new(problem::OVERLOADED, detail).with_retry_after(1));
             }
             sleep_until(deadline.min(looked_at + PAUSE)).await;
         }
