@@ -154,8 +154,7 @@ impl<'c> Search<'c> {
         let Some(row) = rows.next()? else { return Ok(false) };
         let head = row.get_ref(0)?.as_blob().map_err(|_| damaged("head of an email"))?;
         let head = FinderHead::read(head)?;
-        let present = head.keys()?;
-        Ok(self.keys.iter().all(|(kind, value)| present.iter().any(|(k, v)| k == kind && v == value)))
+        Ok(self.keys.iter().all(|(kind, value)| head.has(*kind, value)))
     }
 
     /// The hours give a range of numbers; the minute decides here.
