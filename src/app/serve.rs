@@ -136,7 +136,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
     let settings = DispatchSettings {
         lease: delivery.lease,
         // The end comes after the requests' share of the drain.
-        drain: delivery.drain.mul_f64(1.0 - REQUESTS_DRAIN / 2.0),
+        drain: delivery.drain.mul_f64(1.0 - REQUESTS_DRAIN),
         breaker: BreakerSettings { failures: delivery.breaker_failures, open_for: delivery.breaker_open },
         ..DispatchSettings::with_policy(delivery.retry.clone())
     };

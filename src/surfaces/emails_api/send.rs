@@ -16,6 +16,7 @@ use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use posthaste_model::EmailId;
 use posthaste_model::draft::Field;
+use posthaste_model::fault::FaultPoint;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use serde_json::json;
 
@@ -33,6 +34,7 @@ pub(super) async fn one(State(api): State<EmailsApi>, request: Request<Body>) ->
     };
     let answer = accept_one(&api, &exchange, &entered, &parts, body).await;
     note(&api, &answer);
+    api.intake.faults.crash_at(FaultPoint::Answered);
     entered.finish(&exchange, answer)
 }
 
@@ -53,6 +55,7 @@ async fn accept_one(
     media::require_json(&parts.headers)?;
     let dry_run = flag(parts, "dry_run")?;
     let held = api.bodies.read(parts, body).await?;
+    api.intake.faults.crash_at(FaultPoint::Read);
     let json = json::parse(&held)?;
     let mut read = draft::read(&json);
     let key = draft::idempotency_key(parts.headers.get(IDEMPOTENCY_KEY), read.idempotency_key.take());
