@@ -86,7 +86,7 @@ pub(super) fn read_mime(header: &[u8], in_digest: bool) -> (MimeFields, Option<V
 }
 
 fn read_type(value: &[u8], mime: &mut MimeFields) -> (Option<Vec<u8>>, Option<String>) {
-    let line = one_line(value);
+    let line = unfolded(&value[..value.len().min(MAX_PARAMETERS)]);
     let HeaderValue::ContentType(parsed) = MessageStream::new(&line).parse_content_type() else {
         return (None, None);
     };
@@ -103,7 +103,7 @@ fn read_type(value: &[u8], mime: &mut MimeFields) -> (Option<Vec<u8>>, Option<St
 }
 
 fn read_disposition(value: &[u8], mime: &mut MimeFields) {
-    let line = one_line(value);
+    let line = unfolded(&value[..value.len().min(MAX_PARAMETERS)]);
     if let HeaderValue::ContentType(parsed) = MessageStream::new(&line).parse_content_type() {
         mime.is_attachment = parsed.ctype().eq_ignore_ascii_case("attachment");
         // Many write encoded words into parameters, which RFC 2047 forbids; all readers decode them.
@@ -111,9 +111,8 @@ fn read_disposition(value: &[u8], mime: &mut MimeFields) {
     }
 }
 
-/// The value without line breaks, as the parser wants it: ended by one.
-fn one_line(value: &[u8]) -> Vec<u8> {
-    let value = &value[..value.len().min(MAX_PARAMETERS)];
+/// The value unfolded (RFC 5322, section 2.2.3: only the line breaks go), as the parser wants it: ended by one.
+fn unfolded(value: &[u8]) -> Vec<u8> {
     let mut line: Vec<u8> = value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     line.push(b'\n');
     line
@@ -121,9 +120,7 @@ fn one_line(value: &[u8]) -> Vec<u8> {
 
 /// A value with its encoded words decoded, on one line, without control characters.
 fn unstructured(value: &[u8]) -> String {
-    let mut line: Vec<u8> =
-        value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect();
-    line.push(b'\n');
+    let line = unfolded(value);
     let decoded = match MessageStream::new(&line).parse_unstructured() {
         HeaderValue::Text(text) => text.into_owned(),
         _ => String::new(),

@@ -21,6 +21,8 @@ fn a_plain_message() {
     assert_eq!(view.field("from"), Some("Jörg <j@example.com>"));
     assert_eq!(view.field("SUBJECT"), Some("Grüße folded"));
     assert_eq!(content(view.text.as_ref()), Some("Hi =F0\nthere\n"));
+    let folded = read_message(b"Content-Type: text/plain;\r\n charset=utf-8\r\n\r\n");
+    assert_eq!(folded.field("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!((view.html, view.attachments, view.parts.len(), view.is_cut), (None, vec![], 1, false));
 }
 
