@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 pub mod base;
 pub mod blobs;
+pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod dispatch;
@@ -19,3 +20,8 @@ pub mod surfaces;
 mod testing;
 pub mod transports;
 pub mod upkeep;
+
+/// Runs the command that the arguments of this process ask for.
+pub fn run() -> std::process::ExitCode {
+    cli::run()
+}

@@ -20,7 +20,6 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
-use crate::render::Renderer;
 use posthaste_model::draft::Field;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::{Store, StoreError};
@@ -39,8 +38,6 @@ pub struct AdminParts {
     pub clock: Clock,
     /// Ids and keys.
     pub chance: Chance,
-    /// Judges templates.
-    pub renderer: Renderer,
 }
 
 /// The operator's changes. Cheap to clone.

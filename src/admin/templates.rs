@@ -207,7 +207,6 @@ mod tests {
         let blobs = Blobs::files(&folder.join("blobs"), Faults::none()).unwrap();
         let chance = Chance::new();
         let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
-        let renderer = render::Renderer::new(store.clone(), blobs.clone(), vault.clone());
         let clock = Clock::manual(Timestamp::from_millis(1_790_000_000_000));
         let actor = Actor { kind: "cli".into(), id: None, address: None };
         let client = Client {
@@ -219,6 +218,6 @@ mod tests {
         };
         let client_id = client.id;
         store.create_client(client, &actor).await.unwrap();
-        (Admin::new(AdminParts { store, blobs, vault, clock, chance, renderer }), client_id, actor)
+        (Admin::new(AdminParts { store, blobs, vault, clock, chance }), client_id, actor)
     }
 }

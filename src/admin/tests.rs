@@ -20,8 +20,7 @@ async fn installation() -> Installation {
     let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
     let chance = Chance::new();
     let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
-    let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
-    let parts = AdminParts { store, blobs, vault, clock: clock.clone(), chance, renderer };
+    let parts = AdminParts { store, blobs, vault, clock: clock.clone(), chance };
     Installation { admin: Admin::new(parts), clock, _home: home }
 }
 

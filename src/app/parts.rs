@@ -116,7 +116,6 @@ impl App {
             vault: vault.clone(),
             clock: clock.clone(),
             chance: chance.clone(),
-            renderer: renderer.clone(),
         });
         Ok(Self {
             limits: Limits::memory(),

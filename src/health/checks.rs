@@ -17,7 +17,7 @@ impl HealthParts {
     /// Asks all parts at once.
     pub(super) async fn look(&self) -> Report {
         let now = self.clock.now();
-        let (store, blobs, (queue, counts, live_workers), config, logs) = tokio::join!(
+        let (store, blobs, queue, config, logs) = tokio::join!(
             within("the store", "takes reads and writes", "does not take writes", self.store.ping()),
             within("the attachments' storage", "takes writes", "does not take writes", self.blobs.ping()),
             self.queue(now),
@@ -25,7 +25,6 @@ impl HealthParts {
             self.logs(),
         );
         Report {
-            checked_at: now,
             store_name: self.store.engine_name(),
             store,
             blobs,
@@ -33,22 +32,15 @@ impl HealthParts {
             config,
             transports: self.transports(),
             logs,
-            counts,
-            live_workers,
         }
     }
 
-    async fn queue(&self, now: Timestamp) -> (Finding, Option<QueueCounts>, usize) {
+    async fn queue(&self, now: Timestamp) -> Finding {
         let asked = async { tokio::try_join!(self.store.queue_counts(now), self.store.workers(now)) };
         match tokio::time::timeout(LIMIT, asked).await {
-            Ok(Ok((counts, workers))) => {
-                let live = live_workers(&workers, now);
-                (judge_queue(counts, live), Some(counts), live)
-            }
-            Ok(Err(error)) => {
-                (Finding::failed("the queue cannot be asked", Some(error.to_string())), None, 0)
-            }
-            Err(_) => (Finding::failed("the queue does not answer", None), None, 0),
+            Ok(Ok((counts, workers))) => judge_queue(counts, live_workers(&workers, now)),
+            Ok(Err(error)) => Finding::failed("the queue cannot be asked", Some(error.to_string())),
+            Err(_) => Finding::failed("the queue does not answer", None),
         }
     }
 

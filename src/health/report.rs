@@ -1,8 +1,5 @@
 //! What was found, and what it means as a whole.
 
-use posthaste_model::Timestamp;
-use posthaste_store::QueueCounts;
-
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -56,9 +53,7 @@ pub enum Overall {
 /// How all parts are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// When the parts were asked.
-    pub checked_at: Timestamp,
-    /// The store's name and whether it takes reads and writes.
+    /// The store's name, as monitors show it.
     pub store_name: &'static str,
     /// Whether the store takes reads and writes.
     pub store: Finding,
@@ -72,10 +67,6 @@ pub struct Report {
     pub transports: Finding,
     /// Whether logs are kept.
     pub logs: Finding,
-    /// How much waits, as far as the store could say.
-    pub counts: Option<QueueCounts>,
-    /// Workers heard of lately.
-    pub live_workers: usize,
 }
 
 impl Report {
@@ -124,7 +115,6 @@ mod tests {
 
     fn fine() -> Report {
         Report {
-            checked_at: Timestamp::from_millis(0),
             store_name: "embedded",
             store: Finding::ok(""),
             blobs: Finding::ok(""),
@@ -132,8 +122,6 @@ mod tests {
             config: Finding::ok(""),
             transports: Finding::warning("only the inbox"),
             logs: Finding::ok(""),
-            counts: None,
-            live_workers: 1,
         }
     }
 

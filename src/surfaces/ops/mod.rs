@@ -134,7 +134,6 @@ mod tests {
 
     fn report() -> Report {
         Report {
-            checked_at: Timestamp::from_millis(0),
             store_name: "embedded",
             store: Finding::ok("the store takes reads and writes"),
             blobs: Finding::ok("the attachments' storage takes writes"),
@@ -142,8 +141,6 @@ mod tests {
             config: Finding::ok("the configuration is complete"),
             transports: Finding::warning("no transport is configured: mail stays in the inbox"),
             logs: Finding::ok("the log directory takes writes"),
-            counts: None,
-            live_workers: 1,
         }
     }
 

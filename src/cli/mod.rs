@@ -1,0 +1,164 @@
+//! The command line: one file a command group. A command reads its arguments, calls what the API calls too, and
+//! prints what came of it: a table for people, JSON for programs.
+
+mod backup;
+mod clients;
+mod completions;
+mod config;
+mod doctor;
+mod domains;
+mod failure;
+mod installation;
+mod keys;
+mod migrate;
+mod output;
+mod progress;
+mod queue;
+mod restore;
+mod send;
+mod serve;
+mod templates;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use failure::Failure;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What stands below `--help`; docs/commands.md says the same at length.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed (the reason is on standard error), 2 the command line is wrong.
+Commands that prepare an installation work while a server runs, and take effect at once on every node.";
+
+/// A self-hosted gateway for transactional email.
+#[derive(Parser)]
+#[command(name = "posthaste", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which installation is meant.
+#[derive(Args, Clone, Debug, Default)]
+struct Place {
+    /// The configuration file [default: posthaste.toml where the command is run, if there is one]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// The data directory, instead of the configured one
+    #[arg(long, global = true, value_name = "PATH")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Bring the store to this version's schema
+    Migrate(migrate::Migrate),
+    /// Try every configured part; say what is wrong and how to mend it
+    Doctor(doctor::Doctor),
+    /// Hand in one test mail
+    Send(send::Send),
+    /// Clients: the applications that send
+    Client(clients::Clients),
+    /// API keys
+    Key(keys::Keys),
+    /// Sending domains and their signing keys
+    Domain(domains::Domains),
+    /// Templates
+    Template(templates::Templates),
+    /// The queue
+    Queue(queue::Queue),
+    /// The configuration
+    Config(config::Config),
+    /// Print the OpenAPI document of the Emails API
+    Openapi,
+    /// Copy the installation, while it runs, into a new directory
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(restore::Restore),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+}
+
+/// Parses the command line and runs what it asks for.
+pub fn run() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are no faults: clap knows which stream and which code each gets. A closed pipe is
+            // the reader's choice.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(failure::USAGE));
+        }
+    };
+    match line.command.run(&line.place) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("posthaste: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+impl Command {
+    fn run(self, place: &Place) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Serve(serve) => serve.run(place),
+            Self::Migrate(migrate) => migrate.run(place),
+            Self::Doctor(doctor) => return doctor.run(place),
+            Self::Send(send) => send.run(place),
+            Self::Client(clients) => clients.run(place),
+            Self::Key(keys) => keys.run(place),
+            Self::Domain(domains) => domains.run(place),
+            Self::Template(templates) => templates.run(place),
+            Self::Queue(queue) => queue.run(place),
+            Self::Config(config) => config.run(place),
+            Self::Openapi => output::json(&crate::surfaces::emails_api::openapi::document()),
+            Self::Backup(backup) => backup.run(place),
+            Self::Restore(restore) => restore.run(place),
+            Self::Completions(completions) => completions.run(CommandLine::command()),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn flags(command: &clap::Command, found: &mut Vec<String>) {
+            found.extend(command.get_arguments().map(|argument| argument.get_id().to_string()));
+            command.get_subcommands().for_each(|sub| flags(sub, found));
+        }
+        let mut found = Vec::new();
+        flags(&CommandLine::command(), &mut found);
+        for word in ["password", "secret", "token", "api_key"] {
+            assert!(!found.iter().any(|flag| flag.contains(word)), "{word} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_is_in_the_manual() {
+        const MANUAL: &str = include_str!("../../docs/commands.md");
+        fn commands(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                let path = format!("{path} {}", sub.get_name());
+                if sub.has_subcommands() { commands(sub, &path, found) } else { found.push(path) }
+            }
+        }
+        let mut found = Vec::new();
+        commands(&CommandLine::command(), "posthaste", &mut found);
+        let missing: Vec<&String> =
+            found.iter().filter(|path| !MANUAL.contains(&format!("`{path}"))).collect();
+        assert!(missing.is_empty(), "docs/commands.md does not name {missing:?}");
+    }
+}
