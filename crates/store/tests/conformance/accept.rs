@@ -16,6 +16,7 @@ crate::on_every_engine!(
     a_key_belongs_to_one_client_and_endpoint,
     a_hundred_at_once_with_one_key_make_one_email,
     another_revision_refuses,
+    a_copy_is_told_in_the_timeline_of_its_original,
     the_same_email_twice_refuses_all_of_it,
 );
 
@@ -169,6 +170,20 @@ async fn another_revision_refuses(store: &Store) {
     store.create_client(client, &actor()).await.unwrap();
     assert!(matches!(store.accept(stale).await, Ok(AcceptResult::StaleRevision)));
     assert_eq!(emails(store).await, 0);
+}
+
+async fn a_copy_is_told_in_the_timeline_of_its_original(store: &Store) {
+    let original = accept(store, vec![email()]).await[0];
+    let mut copy = email();
+    copy.resent_from = Some(original);
+    let mut foreign = email();
+    foreign.client_id = rival().id;
+    foreign.resent_from = Some(original);
+    let ids = accept(store, vec![copy, foreign]).await;
+    let events = store.events(acme().id, original).await.unwrap();
+    assert_eq!(timeline(store, original).await, [EventKind::Queued, EventKind::Resent]);
+    assert_eq!(events[1].event.detail.as_deref(), Some(format!("as {}", ids[0]).as_str()));
+    assert_eq!(record(store, original).await.status, Status::Queued);
 }
 
 async fn the_same_email_twice_refuses_all_of_it(store: &Store) {

@@ -1,6 +1,7 @@
 //! Accept, the hot write: one row of state, one of payload, one or two events per email.
 
 use super::Sqlite;
+use super::rows::state_of_client;
 use super::trouble::Trouble;
 use super::tx::{Chain, Place, Tx, client_number};
 use crate::StoreError;
@@ -11,7 +12,7 @@ use crate::record::{
 use posthaste_model::attempt::Claim;
 use posthaste_model::email::{BlobHash, Email};
 use posthaste_model::event::{EventKind, NewEvent};
-use posthaste_model::{ClientId, FailureCode, RecipientStatus, Status, Timestamp};
+use posthaste_model::{ClientId, EmailId, FailureCode, RecipientStatus, Status, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 
@@ -189,7 +190,28 @@ fn insert(
             .execute(params![blob.0, n])?;
     }
     tx.count_new(n, place, status, &email.tags);
+    if let Some(original) = email.resent_from {
+        tell_original(tx, client, original, email.id, now)?;
+    }
     Ok(lease.map(|lease| first_claim(row, lease, now)))
+}
+
+/// The timeline of the email that is sent again names its copy.
+fn tell_original(
+    tx: &mut Tx<'_>,
+    client: i64,
+    original: EmailId,
+    copy: EmailId,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    let Some(state) = state_of_client(tx.connection, client, original)? else { return Ok(()) };
+    let detail = Some(format!("as {copy}"));
+    let event = NewEvent { kind: EventKind::Resent, at: now, recipient: None, attempt: 0, detail };
+    let chain = tx.append(state.n, state.chain, &event)?;
+    tx.connection
+        .prepare_cached("UPDATE emails SET events = ?2, last_event = ?3, updated_at = ?4 WHERE n = ?1")?
+        .execute(params![state.n, chain.length, chain.last, now.millis()])?;
+    Ok(())
 }
 
 fn first_events(tx: &mut Tx<'_>, n: i64, row: &Row, leased: bool, now: Timestamp) -> Result<Chain, Trouble> {

@@ -27,11 +27,13 @@ impl Sqlite {
         now: Timestamp,
         limit: usize,
     ) -> Result<Removed, StoreError> {
+        // The look for the last old record reads every hour that is kept: that is for a reader.
+        let last_old = self.readers.read(move |connection| last_old(connection, records_before)).await?;
         let removed = self
             .write_alone(move |tx| {
                 let mut removed = Removed::default();
                 drop_bodies(tx, bodies_before.max(records_before), limit, &mut removed)?;
-                drop_records(tx, records_before, limit, &mut removed)?;
+                drop_records(tx, records_before, last_old, limit, &mut removed)?;
                 drop_keys(tx, now, limit, &mut removed)?;
                 let silent = now.minus(FORGET_WORKERS).millis();
                 tx.connection.execute("DELETE FROM workers WHERE last_seen < ?1", [silent])?;
@@ -63,21 +65,15 @@ pub(super) fn references(connection: &Connection, hash: BlobHash) -> Result<u64,
 /// Walks on from where the last step ended. An email still under way is passed over: its content goes with its record.
 fn drop_bodies(tx: &Tx<'_>, before: Timestamp, limit: usize, removed: &mut Removed) -> Result<(), Trouble> {
     let mut statement = tx.connection.prepare_cached(
-        "SELECT n, status > 2 AND due_at IS NULL FROM emails
-         WHERE n > (SELECT bodies_dropped_up_to FROM installation) AND requested_at < ?1 ORDER BY n LIMIT ?2",
-    )?;
-    // The first young email ends the walk: what follows it is younger, but for a clock that went back.
-    let young: i64 = tx.connection.query_row(
-        "SELECT coalesce((SELECT n FROM emails WHERE n > (SELECT bodies_dropped_up_to FROM installation)
-            AND requested_at >= ?1 ORDER BY n LIMIT 1), 9223372036854775807)",
-        [before.millis()],
-        |row| row.get(0),
+        "SELECT n, requested_at, status > 2 AND due_at IS NULL FROM emails
+         WHERE n > (SELECT bodies_dropped_up_to FROM installation) ORDER BY n LIMIT ?1",
     )?;
     let rows = statement
-        .query_map(params![before.millis(), limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<Vec<(i64, bool)>, _>>()?;
+        .query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(i64, i64, bool)>, _>>()?;
     let mut last = None;
-    for (n, is_over) in rows.into_iter().take_while(|(n, _)| *n < young) {
+    // The first young email ends the walk: what follows it is younger, but for a clock that went back.
+    for (n, _, is_over) in rows.into_iter().take_while(|(_, at, _)| *at < before.millis()) {
         if is_over && drop_body(tx, n, &mut removed.blobs)? {
             removed.bodies += 1;
         }
@@ -123,26 +119,32 @@ pub(super) fn drop_body(tx: &Tx<'_>, n: i64, unused: &mut Vec<BlobHash>) -> Resu
     Ok(content.is_some())
 }
 
+/// Up to which number emails may have been requested before `before`.
+fn last_old(connection: &Connection, before: Timestamp) -> Result<i64, Trouble> {
+    let sql = "SELECT coalesce(max(last_n), 0) FROM hours WHERE hour <= ?1";
+    let hour = before.millis().div_euclid(HOUR_MS);
+    Ok(connection.prepare_cached(sql)?.query_row([hour], |row| row.get(0))?)
+}
+
 fn drop_records(
     tx: &mut Tx<'_>,
     before: Timestamp,
+    last_old: i64,
     limit: usize,
     removed: &mut Removed,
 ) -> Result<(), Trouble> {
-    // The hours say up to which number to look. The newest email and the newest event stay, so that no number is ever
-    // given twice.
+    // The newest email and the newest event stay, so that no number is ever given twice.
     let mut statement = tx.connection.prepare_cached(
         "SELECT n FROM emails
-         WHERE n <= (SELECT coalesce(max(last_n), 0) FROM hours WHERE hour <= ?2) AND requested_at < ?1
+         WHERE n <= ?2 AND requested_at < ?1
             AND status > 2 AND due_at IS NULL AND n < (SELECT max(n) FROM emails)
             AND last_event <> (SELECT max(id) FROM events)
          ORDER BY n LIMIT ?3",
     )?;
-    let hour = before.millis().div_euclid(HOUR_MS);
-    let rows = statement.query_map(params![before.millis(), hour, limit as i64], |row| row.get(0))?;
+    let rows = statement.query_map(params![before.millis(), last_old, limit], |row| row.get(0))?;
     let numbers = rows.collect::<Result<Vec<i64>, _>>()?;
     drop(statement);
-    let is_last_step = numbers.len() < limit;
+    let is_last_step = !numbers.is_empty() && numbers.len() < limit;
     for n in numbers {
         if let Some(state) = state_by_number(tx.connection, n)? {
             drop_record(tx, &state, &mut removed.blobs)?;
@@ -150,9 +152,12 @@ fn drop_records(
         }
     }
     if is_last_step {
+        let hour = before.millis().div_euclid(HOUR_MS);
         // Counts of these hours are all zero but for what is still under way.
         tx.connection.execute("DELETE FROM counts WHERE hour < ?1 AND amount = 0", [hour])?;
         tx.connection.execute("DELETE FROM tag_counts WHERE hour < ?1 AND amount = 0", [hour])?;
+        let gone = "DELETE FROM hours WHERE hour < ?1 AND last_n < (SELECT min(n) FROM emails)";
+        tx.connection.execute(gone, [hour])?;
     }
     Ok(())
 }
@@ -183,7 +188,7 @@ fn drop_keys(tx: &Tx<'_>, now: Timestamp, limit: usize, removed: &mut Removed) -
     let dropped = tx.connection.execute(
         "DELETE FROM idempotency WHERE keep_until <= ?1
             AND n IN (SELECT n FROM idempotency ORDER BY n LIMIT ?2)",
-        params![now.millis(), limit as i64],
+        params![now.millis(), limit],
     )?;
     removed.idempotency_keys = dropped as u64;
     Ok(())
