@@ -76,6 +76,7 @@ impl Send {
         let credential = self.credential(app, client).await?;
         let caller = Caller { client: Arc::new(client.clone()), credential: Arc::new(credential), view };
         let submission = Submission {
+            limits: None,
             correlation: CorrelationId::generate(&app.chance),
             idempotency: None,
             answer: &|_| Vec::new(),

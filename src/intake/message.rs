@@ -51,6 +51,7 @@ impl Intake {
             Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
             sender.decision,
         ];
+        decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
         if let Some(template) = &template {
             let outcome = format!("{} version {}", template.code, template.version);
             decisions.push(Decision::new("template", outcome, "the newest version at acceptance"));

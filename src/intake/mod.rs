@@ -53,6 +53,8 @@ pub struct Submission<'a> {
     pub correlation: CorrelationId,
     /// Its idempotency key, if it has one.
     pub idempotency: Option<IdempotencyRequest>,
+    /// How the request stood against its limit, as a sentence, for explain.
+    pub limits: Option<String>,
     /// The surface's answer, for replays.
     pub answer: AnswerOf<'a>,
 }

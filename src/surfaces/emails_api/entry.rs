@@ -16,6 +16,11 @@ pub(super) struct Entered {
 }
 
 impl Entered {
+    /// How the caller stands against its limit, as a sentence.
+    pub fn limits(&self) -> Option<String> {
+        self.decision.map(|stand| format!("{} of {} requests left", stand.remaining, stand.limit))
+    }
+
     /// The call's answer, or its problem, with the figures of the limit.
     pub fn finish(&self, exchange: &Exchange, answer: Result<Response, Problem>) -> Response {
         let mut response = answer.unwrap_or_else(|problem| with_challenge(problem).into_response(exchange));

@@ -62,6 +62,7 @@ async fn accept_one(
     let key = key.map_err(|fault| read.draft.faults.push(fault)).unwrap_or_default();
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
+        limits: entered.limits(),
         idempotency: key.map(|key| request_of("emails", key, &json)),
         answer: &kept_single,
     };
@@ -118,6 +119,7 @@ async fn accept_batch(
     let keep = |judged: &[Judged]| kept(StatusCode::ACCEPTED, None, &batch_results(judged, exchange));
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
+        limits: entered.limits(),
         idempotency: key.map(|key| request_of("emails/batch", key, &json)),
         answer: &keep,
     };
@@ -187,6 +189,7 @@ async fn resend_one(
     let key = key.map_err(|fault| refusals::invalid(&[fault]))?;
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
+        limits: entered.limits(),
         idempotency: key.map(|key| IdempotencyRequest {
             endpoint: "emails/resend",
             key,
