@@ -10,6 +10,7 @@ use fixture::*;
 use posthaste_model::fault::Faults;
 use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, Store, StoreError, StoreSettings};
 use std::future::Future;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -277,4 +278,106 @@ async fn erased_text_is_in_no_file() {
         assert!(!bytes.windows(8).any(|window| window == b"canary77"), "{}", path.display());
     }
     store.close().await;
+}
+
+/// Accepts one email after the other and writes down each that was acknowledged, until the process dies. Run as a
+/// child, in the folder of its store, by the tests below.
+async fn accept_until_death(faults: Faults) {
+    let store = Store::open(StoreSettings { faults, ..StoreSettings::new("posthaste.db") }).await.unwrap();
+    if store.default_client().await.unwrap().is_none() {
+        store.create_client(acme(), &actor()).await.unwrap();
+    }
+    let mut acknowledged =
+        std::fs::OpenOptions::new().create(true).append(true).open("acknowledged").unwrap();
+    loop {
+        let mut one = email();
+        // Ids of this life only: the counter behind them begins anew in each.
+        let life = std::process::id().to_be_bytes();
+        let mut bytes = *one.id.as_bytes();
+        bytes[8..12].copy_from_slice(&life);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        one.id = posthaste_model::EmailId::from_bytes(bytes);
+        let id = accept(&store, vec![one]).await[0];
+        acknowledged.write_all(format!("{id}\n").as_bytes()).unwrap();
+    }
+}
+
+#[tokio::test]
+#[ignore = "dies; run as a child"]
+async fn child_dies_before_the_commit() {
+    accept_until_death(Faults::parse("row_written:40").unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "dies; run as a child"]
+async fn child_dies_after_the_commit() {
+    accept_until_death(Faults::parse("commit_fsynced:40").unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "never ends; run as a child"]
+async fn child_is_killed() {
+    accept_until_death(Faults::none()).await;
+}
+
+/// A child that does not outlive the test, however that ends.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have died already: that is what most of them are for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn child(folder: &Path, test: &str) -> Child {
+    let started = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test])
+        .current_dir(folder)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    Child(started.unwrap())
+}
+
+/// The ids that were acknowledged in all lives so far.
+fn acknowledged(folder: &Path) -> Vec<posthaste_model::EmailId> {
+    let text = std::fs::read_to_string(folder.join("acknowledged")).unwrap_or_default();
+    text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')?.parse().ok()).collect()
+}
+
+async fn check_after_death(folder: &Path, lives: u64) {
+    let store = Store::open(StoreSettings::new(folder.join("posthaste.db"))).await.unwrap();
+    let known = acknowledged(folder);
+    for id in &known {
+        assert!(store.email(acme().id, *id).await.unwrap().is_some(), "{id} was acknowledged and is lost");
+    }
+    let stored = count(&store).await;
+    let known = known.len() as u64;
+    assert!((known..=known + lives).contains(&stored), "{stored} stored, {known} acknowledged");
+    store.check_integrity().await.unwrap();
+    store.close().await;
+}
+
+/// Reliability test 1, the store's part.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_process_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    for (life, test) in (1..).zip(["child_dies_before_the_commit", "child_dies_after_the_commit"]) {
+        let ended = child(folder.path(), test).0.wait().unwrap();
+        assert!(!ended.success());
+        check_after_death(folder.path(), life).await;
+    }
+    for life in 3..6 {
+        let before = acknowledged(folder.path()).len();
+        let child = child(folder.path(), "child_is_killed");
+        eventually(|| async {
+            let enough = acknowledged(folder.path()).len() > before + 30;
+            if enough { Ok(()) } else { Err(StoreError::NotFound) }
+        })
+        .await;
+        drop(child);
+        check_after_death(folder.path(), life).await;
+    }
 }
