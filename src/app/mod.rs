@@ -9,7 +9,7 @@ mod transports;
 
 pub use first_start::Welcome;
 pub use parts::{App, BuildOptions};
-pub use serve::{Roles, serve};
+pub use serve::{Roles, serve, work_off};
 
 use crate::base::vault::VaultError;
 use crate::blobs::BlobError;

@@ -13,10 +13,18 @@ use crate::surfaces::http::server::{self, HttpServerSettings};
 use crate::upkeep::UpkeepParts;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The share of the drain time that requests in flight may take; the rest is the workers'.
 const REQUESTS_DRAIN: f64 = 0.4;
+
+/// A worker that was silent for this long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(15);
+/// Between two looks at what is left to work off.
+const LOOK: Duration = Duration::from_millis(100);
+/// When nothing moved for this long, what is left cannot go now.
+const NOTHING_MOVES: Duration = Duration::from_secs(10);
 
 /// What one process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +82,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let (front, back) = (Tasks::observed_by(&app.metrics), Tasks::observed_by(&app.metrics));
 
     if roles.worker {
+        // Its tasks run until their shutdown; nothing here has to hold it.
         start_dispatch(&app, roles, &seat.name, &back).await?;
     }
     crate::upkeep::start(upkeep_parts(&app), &back);
@@ -129,7 +138,31 @@ fn health_parts(app: &App) -> HealthParts {
     }
 }
 
-async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> Result<(), StartError> {
+/// Works off what is due with a worker of its own, and ends when nothing is. `tell` hears how much is left.
+/// Answers what could not go: mail that stays due because no transport takes it now.
+pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, StartError> {
+    let seat = lock::take_further(&app.data.path("run"), "worker")?;
+    let tasks = Tasks::observed_by(&app.metrics);
+    let dispatch = start_dispatch(app, Roles { api: false, worker: true }, &seat.name, &tasks).await?;
+    let (mut left, mut moved_at) = (u64::MAX, Instant::now());
+    loop {
+        let now = app.clock.now();
+        let held = dispatch.held() as u64;
+        let due = app.store.sweep(now, now.minus(DEAD_AFTER)).await?.due + held;
+        if due != left {
+            (left, moved_at) = (due, Instant::now());
+            tell(left);
+        }
+        if left == 0 || (held == 0 && moved_at.elapsed() >= NOTHING_MOVES) {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    tasks.shutdown(app.settings.delivery.drain).await;
+    Ok(left)
+}
+
+async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> Result<Dispatch, StartError> {
     let delivery = &app.settings.delivery;
     let host = host_name();
     let data = app.data.root().canonicalize().unwrap_or_else(|_| app.data.root().to_owned());
@@ -154,9 +187,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
         tasks: tasks.clone(),
         faults: app.faults.clone(),
     };
-    // Its tasks run until their shutdown; nothing here has to hold it.
-    Dispatch::start(parts).await?;
-    Ok(())
+    Ok(Dispatch::start(parts).await?)
 }
 
 fn host_name() -> String {

@@ -10,11 +10,20 @@ pub struct Progress(ProgressBar);
 impl Progress {
     /// A bar over so many bytes.
     pub fn bytes(total: u64) -> Self {
+        Self::new(total, "{msg:22} [{bar:30}] {bytes}/{total_bytes} {eta}", "copying attachments")
+    }
+
+    /// A bar over so many emails.
+    pub fn emails(total: u64) -> Self {
+        Self::new(total, "{msg:22} [{bar:30}] {pos}/{len} {eta}", "working off")
+    }
+
+    fn new(total: u64, template: &str, message: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{msg:22} [{bar:30}] {bytes}/{total_bytes} {eta}") {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message("copying attachments");
+        bar.set_message(message);
         if std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
@@ -24,6 +33,12 @@ impl Progress {
     /// So many more are done.
     pub fn add(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    /// So much of so much is done.
+    pub fn at(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
     }
 
     /// What is being done now.
