@@ -50,7 +50,12 @@ impl EmailsApi {
             Err(AuthError::Store(error)) => return Err(refusals::store(&error).into_response(exchange)),
             Err(AuthError::Invalid) => {
                 let decision = self.limits.check(address.0, address.1, now).await;
-                let problem = if decision.allowed { refusals::unauthorized() } else { too_many(&decision) };
+                let problem = if decision.allowed {
+                    refusals::unauthorized()
+                } else {
+                    self.metrics.rate_limited("ip");
+                    too_many(&decision)
+                };
                 let mut response = with_challenge(problem).into_response(exchange);
                 rate_headers::write(response.headers_mut(), &decision);
                 return Err(response);
@@ -61,6 +66,8 @@ impl EmailsApi {
         let decision = self.limits.check_all(&[own, address], now).await;
         match decision {
             Some(refused) if !refused.allowed => {
+                let is_own = refused.limit == rate.count;
+                self.metrics.rate_limited(if is_own { "key" } else { "ip" });
                 let mut response = too_many(&refused).into_response(exchange);
                 rate_headers::write(response.headers_mut(), &refused);
                 Err(response)
