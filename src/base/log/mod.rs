@@ -2,9 +2,11 @@
 //! thread that says it; one writer thread puts it into both places, many lines in one system call, so that two
 //! lines an email cost little at ten thousand emails a second.
 
+mod daily;
 mod line;
 mod sink;
 
+use crate::base::clock::Clock;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -93,7 +95,7 @@ pub enum LogError {
         /// The directory.
         directory: PathBuf,
         /// What the system said.
-        source: tracing_appender::rolling::InitError,
+        source: std::io::Error,
     },
     /// The process logs already.
     #[error("logging is already set up in this process")]
@@ -140,13 +142,8 @@ fn subscriber(settings: &LogSettings, writer: NonBlocking) -> impl tracing::Subs
         .with(settings.level.targets.clone())
 }
 
-fn daily_file(directory: &Path) -> Result<tracing_appender::rolling::RollingFileAppender, LogError> {
-    tracing_appender::rolling::RollingFileAppender::builder()
-        .rotation(tracing_appender::rolling::Rotation::DAILY)
-        .filename_prefix("posthaste")
-        .filename_suffix("log")
-        .max_log_files(FILES_KEPT)
-        .build(directory)
+fn daily_file(directory: &Path) -> Result<daily::DailyFile, LogError> {
+    daily::DailyFile::open(directory, FILES_KEPT, Clock::system())
         .map_err(|source| LogError::Directory { directory: directory.to_owned(), source })
 }
 

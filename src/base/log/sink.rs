@@ -1,9 +1,9 @@
 //! Where lines end up: stderr and the file of the day, in large writes; and the hashing of addresses on the way.
 
+use super::daily::DailyFile;
 use aws_lc_rs::digest;
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use tracing_appender::rolling::RollingFileAppender;
 
 /// Bytes gathered before a write, while lines keep coming.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -14,12 +14,12 @@ const HASH_SHOWN: usize = 6;
 /// further line waits, so a quiet log is never held back.
 pub(super) struct Tee<C> {
     console: C,
-    file: Option<RollingFileAppender>,
+    file: Option<DailyFile>,
     pending: Vec<u8>,
 }
 
 impl<C: Write> Tee<C> {
-    pub(super) fn new(console: C, file: Option<RollingFileAppender>) -> Self {
+    pub(super) fn new(console: C, file: Option<DailyFile>) -> Self {
         Self { console, file, pending: Vec::with_capacity(WRITE_BYTES) }
     }
 }
