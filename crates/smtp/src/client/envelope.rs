@@ -43,7 +43,10 @@ pub fn check_address(address: &str) -> Result<(), AddressFault> {
         return Err(AddressFault::TooLong);
     }
     let forbidden = |char: char| char.is_control() || char.is_whitespace() || matches!(char, '<' | '>');
-    if address.chars().any(forbidden) {
+    let quoted = if address.starts_with('"') { address.rfind("\"@").unwrap_or(0) } else { 0 };
+    // A quoted local part may hold spaces (RFC 5321 section 4.1.2, qtextSMTP).
+    let mut characters = address.char_indices().filter(|(at, char)| *char != ' ' || *at >= quoted);
+    if characters.any(|(_, char)| forbidden(char)) {
         return Err(AddressFault::ForbiddenCharacter);
     }
     Ok(())
@@ -64,7 +67,13 @@ mod tests {
 
     #[test]
     fn no_byte_of_an_address_breaks_a_command() {
-        for good in ["a@b.example", "a+b='x'@[192.0.2.1]", "jürgen@bücher.example", "\"a,b\"@c.example"] {
+        for good in [
+            "a@b.example",
+            "a+b='x'@[192.0.2.1]",
+            "jürgen@bücher.example",
+            "\"a,b\"@c.example",
+            "\"a b\"@c.example",
+        ] {
             assert_eq!(check_address(good), Ok(()), "{good}");
         }
         for bad in [
@@ -73,7 +82,10 @@ mod tests {
             "a\n@b",
             "a\0@b",
             "a b@c",
-            "\"a b\"@c",
+            "\"a b@c",
+            "\"a b\"@c d",
+            "\"a\tb\"@c",
+            "\"a\" b\"@c>",
             "a@b> SIZE=1",
             "<a@b",
             "a\t@b",
