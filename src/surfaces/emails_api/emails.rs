@@ -4,6 +4,7 @@ use super::{EmailsApi, refusals, shapes};
 use crate::auth::{Caller, Freshness};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::json::reader::FieldErrors;
 use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -90,14 +91,17 @@ pub(super) async fn show(
 
 /// `wait` as a duration of up to a minute; absent is zero.
 fn wait(parts: &http::request::Parts) -> Result<Duration, Problem> {
+    let fault = |key: &str, code, message| {
+        let mut errors = FieldErrors::new();
+        errors.push(format!("/{key}"), code, message);
+        Problem::validation(errors)
+    };
     let mut wait = Duration::ZERO;
     for (key, text) in super::list::query(parts)? {
         if key != "wait" {
-            let detail = format!("{key} is not a parameter of this request");
-            return Err(Problem::new(problem::BAD_REQUEST, detail));
+            return Err(fault(&key, "unknown_field", "is not a parameter of this request"));
         }
-        let invalid =
-            || Problem::new(problem::BAD_REQUEST, "wait is a time of up to 60s, such as 5s or 500ms");
+        let invalid = || fault(&key, "invalid_value", "is a time of up to 60s, such as 5s or 500ms");
         let (digits, scale) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
             (Some(digits), _) => (digits, 1),
             (None, Some(digits)) => (digits, 1000),
