@@ -1,0 +1,115 @@
+//! The account of a crash test: what was acknowledged, and what the relay saw how often.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::emails_api::email_to;
+use crate::harness::http;
+use crate::harness::{Relay, Server, eventually};
+
+/// A unique token in each body; a retried request keeps its token and its idempotency key.
+fn token(number: u64) -> String {
+    format!("token-{number}.")
+}
+
+/// How often the relay took each token.
+pub fn seen(relay: &Relay) -> HashMap<String, usize> {
+    let mut seen = HashMap::new();
+    for taken in relay.messages() {
+        let text = String::from_utf8_lossy(&taken.content).into_owned();
+        for line in text.lines().filter(|line| line.starts_with("token-")) {
+            *seen.entry(line.trim().to_owned()).or_insert(0) += 1;
+        }
+    }
+    seen
+}
+
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Senders that go on through crashes: each request carries a key and is repeated with it until it is answered.
+#[derive(Default)]
+pub struct Load {
+    next: AtomicU64,
+    over: AtomicBool,
+    /// Token to the id that acknowledged it.
+    acknowledged: Mutex<HashMap<String, String>>,
+}
+
+impl Load {
+    /// Ends the load when dropped, so that a failing test does not wait for its own senders.
+    pub fn ends(&self) -> impl Drop {
+        Ends(&self.over)
+    }
+
+    /// Sends until it is ended; call on as many threads as there shall be connections. `address` answers where the
+    /// server listens now.
+    pub fn run(&self, address: impl Fn() -> Option<std::net::SocketAddr>, key: &str) {
+        while !self.over.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            self.send_until_answered(number, &address, key);
+        }
+    }
+
+    fn send_until_answered(
+        &self,
+        number: u64,
+        address: &impl Fn() -> Option<std::net::SocketAddr>,
+        key: &str,
+    ) {
+        let body = email_to("user@client.com", &token(number)).to_string();
+        let idempotency = format!("key-{number}");
+        let headers = [
+            ("X-Api-Key", key),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", idempotency.as_str()),
+        ];
+        eventually("the server answers again", || {
+            if self.over.load(Ordering::Relaxed) && address().is_none() {
+                // Given up: the server is gone for good.
+                return Some(());
+            }
+            let answer = http::request(address()?, "POST", "/api/emails", &headers, body.as_bytes()).ok()?;
+            match answer.status {
+                202 => {
+                    let id = answer.json()["email_id"].as_str().expect("an id").to_owned();
+                    let mut acknowledged = self.acknowledged.lock().expect("no panic under it");
+                    let earlier = acknowledged.insert(token(number), id.clone());
+                    assert!(earlier.is_none_or(|earlier| earlier == id), "one key, two ids");
+                    Some(())
+                }
+                409 | 503 => None,
+                other => panic!("{other} {}", answer.text()),
+            }
+        });
+    }
+
+    pub fn count(&self) -> usize {
+        self.acknowledged.lock().expect("no panic under it").len()
+    }
+
+    /// Waits until the relay has everything acknowledged; answers how many tokens it saw more than once.
+    #[track_caller]
+    pub fn settle(&self, server: &Server, relay: &Relay) -> usize {
+        let acknowledged = self.acknowledged.lock().expect("no panic under it");
+        eventually("everything acknowledged is at the relay", || {
+            let seen = seen(relay);
+            acknowledged.keys().all(|token| seen.contains_key(token)).then_some(())
+        });
+        eventually("every email says sent", || {
+            let list =
+                server.get("/api/emails?status=queued&status=processing&count=true").expect(200).json();
+            (list["total"] == 0).then_some(())
+        });
+        let total =
+            server.get("/api/emails?count=true").expect(200).json()["total"].as_u64().expect("a count");
+        assert_eq!(total, acknowledged.len() as u64, "one email a key");
+        seen(relay).values().filter(|times| **times > 1).count()
+    }
+}

@@ -1,0 +1,113 @@
+//! A1: the process dies at each named place, once early and once in the middle of a load; A8: a sync that fails.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::count::Load;
+use crate::emails_api::{email_to, with};
+use crate::harness::{Relay, Server, ServerOptions, eventually};
+
+/// What may lie between a relay's acceptance and our record of it: the senders' emails and those being recorded.
+const UNDER_WAY: usize = 64;
+
+/// Runs a load into a server that will crash at `spec`, starts it again, counts both ends.
+#[track_caller]
+fn survives(spec: &str) {
+    let relay = Relay::accepting();
+    // First life: no fault, so that the domain and key stand; then armed.
+    let mut server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
+    server.restart_with(|options| options.fault(spec));
+    let load = Load::default();
+    let address = Mutex::new(Some(server.address()));
+    let key = server.key().to_owned();
+    std::thread::scope(|scope| {
+        let _ends = load.ends();
+        for _ in 0..8 {
+            scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
+        }
+        let status = server.wait_exit(Duration::from_secs(60));
+        assert!(!status.success(), "{spec}: it did not crash");
+        *address.lock().expect("no panic") = None;
+        server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+        *address.lock().expect("no panic") = Some(server.address());
+        let enough = load.count() + 50;
+        eventually("the load goes on", || (load.count() >= enough).then_some(()));
+    });
+    let doubles = load.settle(&server, &relay);
+    // The only window: the relay has it, our record does not. It holds what was under way, at most.
+    assert!(doubles <= UNDER_WAY, "{spec}: {doubles} sent twice");
+}
+
+macro_rules! crashes {
+    ($($name:ident: $spec:literal)*) => { $(
+        #[test]
+        fn $name() {
+            survives($spec);
+        }
+    )* };
+}
+
+crashes! {
+    a1_killed_when_the_request_was_read: "read:20"
+    a1_killed_when_all_checks_had_passed: "validated:20"
+    a1_killed_when_the_row_was_written: "row_written:20"
+    a1_killed_when_the_commit_was_on_disk: "commit_fsynced:20"
+    a1_killed_before_the_answer: "answered:20"
+    a1_killed_when_the_bell_rang: "rung:20"
+    a1_killed_when_the_claim_was_held: "claimed:20"
+    a1_killed_when_the_message_was_rendered: "rendered:20"
+    a1_killed_when_the_recipients_were_named: "rcpt_sent:20"
+    a1_killed_when_the_final_dot_was_sent: "final_dot_sent:20"
+    a1_killed_when_the_acceptance_was_read: "acceptance_read:20"
+    a1_killed_when_the_outcome_was_on_disk: "finish_committed:5"
+}
+
+/// The two places that only mail with an attachment passes.
+#[test]
+fn a1_killed_while_an_attachment_is_written() {
+    for spec in ["blob_temp:1", "blob_renamed:1"] {
+        let relay = Relay::accepting();
+        let mut server = Server::start(ServerOptions::to_relay(&relay));
+        server.restart_with(|options| options.fault(spec));
+        let attachment = json!([{"filename": "a.txt", "mime": "text/plain", "content_base64": "aGVsbG8="}]);
+        let email = with(email_to("user@client.com", "x"), json!({"attachments": attachment}));
+        let headers = [("Idempotency-Key", "a"), ("Content-Type", "application/json")];
+        let lost = server.try_request("POST", "/api/emails", &headers, email.to_string().as_bytes());
+        assert!(lost.is_err(), "{spec}: it answered {lost:?}");
+        server.wait_exit(Duration::from_secs(30));
+        server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+        server.post_with("/api/emails", &headers[..1], &email).expect(202);
+        let taken = relay.only_message();
+        assert!(String::from_utf8_lossy(&taken.content).contains("aGVsbG8="), "{spec}");
+        assert_eq!(server.get("/api/emails?count=true").expect(200).json()["total"], 1, "{spec}");
+    }
+}
+
+#[test]
+fn a8_a_failed_sync_acknowledges_nothing_and_readyz_says_no_until_a_clean_start() {
+    let relay = Relay::accepting();
+    let mut server = Server::start(ServerOptions::to_relay(&relay));
+    let before = server.send(&email_to("user@client.com", "before"));
+    server.wait_status(&before, "sent");
+    // A start commits too: the sync that fails is one of those behind it.
+    server.restart_with(|options| options.fault("commit_io_error:30"));
+    let email = email_to("user@client.com", "after");
+    let mut tries = 0;
+    let (key, refused) = eventually("a refused commit", || {
+        tries += 1;
+        let key = format!("try-{tries}");
+        let answer = server.post_with("/api/emails", &[("Idempotency-Key", key.as_str())], &email);
+        (answer.status != 202).then_some((key, answer))
+    });
+    let headers = [("Idempotency-Key", key.as_str())];
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    eventually("/readyz says no", || (server.get("/readyz").status == 503).then_some(()));
+    // No second sync is trusted: it stays so.
+    server.post_with("/api/emails", &[("Idempotency-Key", "b")], &email).expect(503);
+    server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+    let id = server.post_with("/api/emails", &headers, &email).expect(202).json();
+    server.wait_status(id["email_id"].as_str().expect("an id"), "sent");
+}

@@ -1,0 +1,33 @@
+//! A1: killed again and again at no particular place, under load.
+
+use std::sync::Mutex;
+
+use super::count::Load;
+use crate::harness::{Relay, Server, ServerOptions, eventually};
+
+const KILLS: usize = 25;
+
+#[test]
+fn a1_killed_at_random_under_load_nothing_is_lost() {
+    let relay = Relay::accepting();
+    let mut server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
+    let load = Load::default();
+    let address = Mutex::new(Some(server.address()));
+    let key = server.key().to_owned();
+    std::thread::scope(|scope| {
+        let _ends = load.ends();
+        for _ in 0..8 {
+            scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
+        }
+        for kill in 0..KILLS {
+            // A different amount of work each time, so that the kill meets different moments.
+            let enough = load.count() + 5 + kill * 7 % 60;
+            eventually("the load goes on", || (load.count() >= enough).then_some(()));
+            *address.lock().expect("no panic") = None;
+            server.restart();
+            *address.lock().expect("no panic") = Some(server.address());
+        }
+    });
+    let doubles = load.settle(&server, &relay);
+    assert!(doubles <= KILLS * 64, "{doubles} sent twice in {KILLS} kills");
+}

@@ -1,0 +1,8 @@
+//! Nothing accepted is lost: the process is killed, stopped, starved and asked to leave, and both ends are counted.
+
+mod count;
+mod disk;
+mod faults;
+mod kills;
+mod poison;
+mod stops;

@@ -1,0 +1,6 @@
+//! From the store to the relay: what goes over the wire, and what comes of each answer.
+
+mod message;
+mod postfix;
+mod recipients;
+mod relay_zoo;

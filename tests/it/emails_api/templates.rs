@@ -1,0 +1,98 @@
+//! Templates: versions, schemas, previews; A23: what a template must not be able to do.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::email_to;
+use crate::harness::Server;
+
+fn put(server: &Server, key: &str, template: &Value) -> crate::harness::Response {
+    server.post_with("/api/templates", &[("X-Api-Key", key)], template)
+}
+
+#[test]
+fn a_template_is_created_updated_listed_previewed_and_deleted() {
+    let server = Server::inbox();
+    let key = server.templates_key();
+    let headers = [("X-Api-Key", key.as_str())];
+    let template = json!({"code": "welcome", "name": "Welcome", "subject": "Hi {{ name }}", "html": "<p>{{ name }}</p>",
+        "text": "Hi {{ name }}", "variables_schema": {"type": "object", "required": ["name"],
+        "properties": {"name": {"type": "string"}}}});
+    put(&server, &key, &template).expect(201);
+    put(&server, &key, &template).expect(200);
+    let shown = server.get_with("/api/templates/welcome", &headers).expect(200).json();
+    assert_eq!(shown["subject"], "Hi {{ name }}");
+    let list = server.get_with("/api/templates", &headers).expect(200).json();
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(1), "{list}");
+    let preview = server
+        .post_with("/api/templates/welcome/preview", &headers, &json!({"variables": {"name": "<Ann>"}}))
+        .expect(200)
+        .json();
+    assert_eq!(preview, json!({"subject": "Hi <Ann>", "html": "<p>&lt;Ann&gt;</p>", "text": "Hi <Ann>"}));
+    let wrong = json!({"variables": {"name": 5}});
+    let problem = server.post_with("/api/templates/welcome/preview", &headers, &wrong).expect(422).json();
+    assert!(problem["errors"].to_string().contains("/variables/name"), "{problem:#}");
+    let deleted = server.try_request("DELETE", "/api/templates/welcome", &headers, b"").expect("an answer");
+    assert!(matches!(deleted.status, 200 | 204), "{}", deleted.status);
+    server.get_with("/api/templates/welcome", &headers).expect(404);
+}
+
+#[test]
+fn variables_are_checked_against_the_schema_at_accept() {
+    let server = Server::inbox();
+    let key = server.templates_key();
+    let template = json!({"code": "invoice", "name": "Invoice", "subject": "Invoice", "text": "{{ total }}",
+        "variables_schema": {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}});
+    put(&server, &key, &template).expect(201);
+    let email = |variables: Value| json!({"from": "a@example.com", "to": "b@client.com", "template_code": "invoice", "variables": variables});
+    server.post("/api/emails", &email(json!({"total": 5}))).expect(202);
+    let problem = server.post("/api/emails", &email(json!({"total": "five"}))).expect(422).json();
+    assert!(problem["errors"].to_string().contains("/variables/total"), "{problem:#}");
+    server.post("/api/emails", &email(json!({}))).expect(422);
+}
+
+#[test]
+fn a_syntax_fault_names_line_and_column() {
+    let server = Server::inbox();
+    let key = server.templates_key();
+    let template =
+        json!({"code": "bad", "name": "Bad", "subject": "s", "html": "<p>\n{{ oops </p>", "text": "t"});
+    let problem = put(&server, &key, &template).expect(422).json();
+    let fault = problem["errors"].to_string();
+    assert!(fault.contains("/html") && fault.contains("line 2"), "{problem:#}");
+}
+
+#[test]
+fn a23_a_template_stays_in_its_sandbox() {
+    let server = Server::inbox();
+    let hostile = [
+        "{% for a in range(1000000000) %}x{% endfor %}",
+        "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}",
+        "{% include 'self' %}",
+        "{% import '/etc/passwd' as p %}",
+        "{{ 'x' * 1000000000 }}",
+        "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+        "{{ env('PATH') }}",
+        "{{ undefined_thing }}",
+    ];
+    for text in hostile {
+        let began = Instant::now();
+        let answer = server.post("/api/emails", &email_to("user@client.com", text));
+        assert_eq!(answer.status, 422, "{text}: {}", answer.text());
+        assert!(began.elapsed() < Duration::from_secs(2), "{text} took {:?}", began.elapsed());
+    }
+    let nested = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));
+    server.post("/api/emails", &email_to("user@client.com", &nested)).expect(422);
+    server.send(&email_to("user@client.com", "still alive"));
+}
+
+#[test]
+fn a23_a_variable_is_never_rendered_as_a_template() {
+    let server = Server::inbox();
+    let email = json!({"from": "a@example.com", "to": "b@client.com", "subject": "{{ v }}", "text": "{{ v }}",
+        "variables": {"v": "{{ 6 * 7 }}{% for %}"}});
+    let id = server.send(&email);
+    let content = server.get(&format!("/api/emails/{id}/content")).expect(200).json();
+    assert_eq!(content["text"], "{{ 6 * 7 }}{% for %}");
+}
