@@ -1,16 +1,16 @@
 //! Posthaste: a self-hosted gateway for transactional email.
 
-pub mod admin;
+mod admin;
 pub mod app;
-pub mod auth;
+mod auth;
 pub mod base;
 pub mod blobs;
-pub mod cli;
+mod cli;
 pub mod config;
-pub mod directory;
+mod directory;
 pub mod dispatch;
-pub mod health;
-pub mod intake;
+mod health;
+mod intake;
 pub mod limits;
 pub mod queue;
 pub mod render;
@@ -19,7 +19,7 @@ pub mod surfaces;
 #[cfg(test)]
 mod testing;
 pub mod transports;
-pub mod upkeep;
+mod upkeep;
 
 /// Runs the command that the arguments of this process ask for.
 pub fn run() -> std::process::ExitCode {
