@@ -26,7 +26,10 @@ pub struct NewDomain {
 #[derive(Clone, Debug, Default)]
 pub struct DomainChange {
     /// Sender of emails that name none; `Some(None)` takes it away.
-    #[expect(clippy::option_option, reason = "left as it is, taken away, or set: three answers to one field")]
+    #[expect(
+        clippy::option_option,
+        reason = "left as it is, taken away, or set: three answers to one field"
+    )]
     pub default_from: Option<Option<String>>,
     /// Whether provider news changes the status of its email.
     pub bounce_webhook_enabled: Option<bool>,
