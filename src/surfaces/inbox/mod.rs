@@ -1,8 +1,8 @@
 //! `/inbox`: the mail that was kept instead of sent, to look at in a browser and to read from tests. Pages for people,
 //! the same as JSON under `/inbox/api`, documented in docs/inbox.md.
 //!
-//! The mail shown may be hostile, and the inbox is open to whoever sits at the machine: [`access`] decides who may
-//! see what, [`frame`] shows the HTML of a message so that nothing in it runs or loads.
+//! The mail shown may be hostile, and the inbox is open to whoever sits at the machine: `access` decides who may
+//! see what, `frame` shows the HTML of a message so that nothing in it runs or loads.
 
 mod access;
 mod api;
