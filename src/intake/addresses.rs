@@ -7,16 +7,17 @@ use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::{Address, AddressError, Mailbox};
 use std::collections::HashSet;
 
-/// Reads one address as given; the fault names `field`.
-pub(super) fn mailbox(given: &DraftMailbox, field: impl Fn() -> Field) -> Result<Mailbox, Fault> {
+/// Reads one address as given; the fault names `field`. One that was unreadable before has no fault to add: `Err(None)`.
+pub(super) fn mailbox(given: &DraftMailbox, field: impl Fn() -> Field) -> Result<Mailbox, Option<Fault>> {
     let invalid =
         |error: AddressError| Fault::new(field(), FaultCode::InvalidEmail, format!("the address {error}"));
     match given {
-        DraftMailbox::Text(text) => Mailbox::parse(text).map_err(invalid),
+        DraftMailbox::Unreadable => Err(None),
+        DraftMailbox::Text(text) => Mailbox::parse(text).map_err(|error| Some(invalid(error))),
         DraftMailbox::Parts { email, name } => {
-            let address = Address::parse(email).map_err(invalid)?;
+            let address = Address::parse(email).map_err(|error| Some(invalid(error)))?;
             Mailbox::new(name.as_deref(), address).map_err(|error| {
-                Fault::new(field(), FaultCode::ControlCharacter, format!("the name {error}"))
+                Some(Fault::new(field(), FaultCode::ControlCharacter, format!("the name {error}")))
             })
         }
     }
@@ -56,7 +57,11 @@ pub(super) fn recipients(draft: &Draft, most: usize, faults: &mut Vec<Fault>) ->
     for (kind, list, place) in lists {
         for (index, given) in list.iter().enumerate() {
             match mailbox(given, || place(Some(index))) {
-                Err(fault) => faults.push(fault),
+                // What a surface calls unreadable without a fault must not be left out in silence.
+                Err(None) if draft.faults.is_empty() => {
+                    faults.push(Fault::new(place(Some(index)), FaultCode::InvalidType, "cannot be read"));
+                }
+                Err(fault) => faults.extend(fault),
                 Ok(mailbox) if !seen.insert(mailbox.address.canonical().to_owned()) => {
                     let message = format!("{} is a recipient already", mailbox.address);
                     faults.push(Fault::new(place(Some(index)), FaultCode::DuplicateRecipient, message));
@@ -75,12 +80,11 @@ pub(super) fn reply_to(draft: &Draft, faults: &mut Vec<Fault>) -> Vec<Mailbox> {
         faults.push(Fault::new(Field::ReplyTo(None), FaultCode::OutOfRange, message));
         return Vec::new();
     }
-    let single = draft.reply_to.len() == 1;
     let mut found = Vec::with_capacity(draft.reply_to.len());
     for (index, given) in draft.reply_to.iter().enumerate() {
-        match mailbox(given, || Field::ReplyTo((!single).then_some(index))) {
+        match mailbox(given, || Field::ReplyTo(Some(index))) {
             Ok(mailbox) => found.push(mailbox),
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.extend(fault),
         }
     }
     found

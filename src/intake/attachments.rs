@@ -57,23 +57,42 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Whether this part, or the whole attachment, could not be read and was told of already.
+    fn is_told(&self, part: AttachmentField) -> bool {
+        self.draft.faults.iter().any(|fault| match fault.field {
+            Field::Attachment(index, told) => {
+                index == self.index && (told == part || told == AttachmentField::Whole)
+            }
+            _ => false,
+        })
+    }
+
     fn fault(&self, part: AttachmentField, code: FaultCode, message: impl Into<String>) -> Fault {
         Fault::new(Field::Attachment(self.index, part), code, message)
     }
 
     fn read(&self) -> Result<(Attachment, Bytes), Vec<Fault>> {
+        if self.is_told(AttachmentField::Whole) {
+            return Err(Vec::new());
+        }
         let mut faults = Vec::new();
         let filename = filename::safe_filename(&self.given.filename)
             .map_err(|error| {
-                let message = format!("the file name {error}");
-                faults.push(self.fault(AttachmentField::Filename, FaultCode::InvalidFilename, message));
+                if !self.is_told(AttachmentField::Filename) {
+                    let message = format!("the file name {error}");
+                    faults.push(self.fault(AttachmentField::Filename, FaultCode::InvalidFilename, message));
+                }
             })
             .ok();
-        let content = self.content().map_err(|fault| faults.push(fault)).ok();
+        let content = if self.is_told(AttachmentField::Content) {
+            None
+        } else {
+            self.content().map_err(|fault| faults.push(fault)).ok()
+        };
         let content_id = self.content_id().map_err(|fault| faults.push(fault)).ok();
         let inline = self.inline().map_err(|fault| faults.push(fault)).ok();
         let mime = match (&filename, &content) {
-            (Some(name), Some(content)) => {
+            (Some(name), Some(content)) if !self.is_told(AttachmentField::Mime) => {
                 self.media_type(name, content).map_err(|fault| faults.push(fault)).ok()
             }
             _ => None,

@@ -1,6 +1,6 @@
 //! What a caller may still change about an accepted email: take it back, or send it again as a new one.
 
-use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, unavailable};
+use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, sender, unavailable};
 use crate::auth::Caller;
 use posthaste_model::EmailId;
 use posthaste_model::credential::{KeyMode, Permission};
@@ -40,14 +40,20 @@ impl Intake {
         for _ in 0..super::STALE_ROUNDS {
             let now = self.clock.now();
             let new = new_id(&self.chance, now);
-            let decisions = vec![
+            let sender = match sender::again(&caller, &original).await.map_err(|error| unavailable(&error))? {
+                Ok(decision) => decision,
+                Err(fault) => {
+                    caller = self.refreshed_or(caller, Refusal::Invalid(vec![fault])).await?;
+                    continue;
+                }
+            };
+            let mut decisions = vec![
                 Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
-                Decision::new(
-                    "resend",
-                    original.id.to_string(),
-                    "content and template version of this email",
-                ),
+                sender,
             ];
+            decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
+            let reason = "content and template version of this email";
+            decisions.push(Decision::new("resend", original.id.to_string(), reason));
             let email = Email {
                 id: new,
                 credential_id: Some(caller.credential.id),

@@ -29,6 +29,10 @@ impl Intake {
         now: Timestamp,
     ) -> Result<Prepared, Refusal> {
         let mut faults = draft.faults.clone();
+        if faults.iter().any(|fault| fault.field == Field::Request) {
+            // No email at all: to name each field that is missing in it would be noise.
+            return Err(Refusal::Invalid(faults));
+        }
         let sender = sender::decide(caller, draft).await.map_err(|error| unavailable(&error))?;
         let sender = sender.map_err(|found| add_unless_told(&mut faults, found)).ok();
         let recipients = addresses::recipients(draft, self.limits.recipients, &mut faults);
@@ -288,8 +292,7 @@ fn metadata(draft: &Draft, faults: &mut Vec<Fault>) {
         return;
     }
     for (key, value) in &draft.metadata {
-        let unsafe_value = value.as_str().is_some_and(|text| text.chars().any(is_unsafe));
-        if key.chars().any(is_unsafe) || unsafe_value {
+        if key.chars().any(is_unsafe) || holds_unsafe(value) {
             let message = "metadata contains a line break or control character";
             faults.push(Fault::new(Field::Metadata(Some(key.clone())), FaultCode::ControlCharacter, message));
         } else if key.is_empty() || key.chars().count() > METADATA_KEY_CHARS {
@@ -301,6 +304,18 @@ fn metadata(draft: &Draft, faults: &mut Vec<Fault>) {
     if size > METADATA_BYTES {
         let message = format!("metadata may have {METADATA_BYTES} bytes as JSON");
         faults.push(Fault::new(Field::Metadata(None), FaultCode::TooLong, message));
+    }
+}
+
+/// Whether a string or a name anywhere in `value` is unsafe. As deep as JSON is read, so that it ends.
+fn holds_unsafe(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.chars().any(is_unsafe),
+        serde_json::Value::Array(values) => values.iter().any(holds_unsafe),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.chars().any(is_unsafe) || holds_unsafe(value))
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
     }
 }
 

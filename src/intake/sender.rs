@@ -8,6 +8,7 @@ use crate::auth::Caller;
 use posthaste_model::decision::Decision;
 use posthaste_model::domain::SendingDomain;
 use posthaste_model::draft::{Draft, DraftMailbox, Field};
+use posthaste_model::email::Email;
 use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::{Domain, Mailbox};
 use posthaste_store::StoreError;
@@ -24,7 +25,7 @@ pub(super) struct Sender {
 pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
     let from = match draft.from.as_ref().map(|given| mailbox(given, || Field::From)).transpose() {
         Ok(from) => from,
-        Err(fault) => return Ok(Err(vec![fault])),
+        Err(fault) => return Ok(Err(fault.into_iter().collect())),
     };
     let domain = match named_domain(caller, draft, from.as_ref()) {
         Ok(domain) => domain,
@@ -49,6 +50,24 @@ pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Send
     };
     let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
     Ok(Ok(Sender { from, domain, decision }))
+}
+
+/// Whether the caller may send an email of its client once more: its key may be bound to another domain, and the domain
+/// may have become another client's since.
+pub(super) async fn again(caller: &Caller, email: &Email) -> Result<Result<Decision, Fault>, StoreError> {
+    let domain = &email.domain;
+    let fault = |message| Ok(Err(Fault::new(Field::From, FaultCode::FromDomainMismatch, message)));
+    if let Some(bound) = caller.credential.domain.as_ref().filter(|bound| *bound != domain) {
+        return fault(format!("the key is bound to {bound}, the email is from {domain}"));
+    }
+    let Ok(domain) = Domain::parse(domain) else {
+        return fault(format!("{domain} is no domain"));
+    };
+    let known = caller.view.domain(&domain).await?;
+    if !is_permitted(caller, known.as_ref()).await? {
+        return fault(format!("{domain} is not a sending domain of this client"));
+    }
+    Ok(Ok(Decision::new("sender", domain.as_str().to_owned(), "the sender of the email that is sent again")))
 }
 
 /// The domain by key, by request or by sender, in this order; they must not contradict each other.
@@ -91,13 +110,18 @@ async fn forbidden(
     known: Option<&Arc<SendingDomain>>,
 ) -> Result<Option<Fault>, StoreError> {
     let field = if draft.domain.is_some() { Field::Domain } else { Field::From };
-    let may = match known {
-        Some(known) => known.client_id.is_none_or(|owner| owner == caller.client.id),
-        None => caller.view.domains_of(caller.client.id).await?.is_empty(),
-    };
+    let may = is_permitted(caller, known).await?;
     // Another client's domain is told apart from an unknown one by nothing.
     let message = || format!("{domain} is not a sending domain of this client");
     Ok((!may).then(|| Fault::new(field, FaultCode::FromDomainMismatch, message())))
+}
+
+/// A known domain is for its client, or for all; an unknown one for clients without domains of their own.
+async fn is_permitted(caller: &Caller, known: Option<&Arc<SendingDomain>>) -> Result<bool, StoreError> {
+    match known {
+        Some(known) => Ok(known.client_id.is_none_or(|owner| owner == caller.client.id)),
+        None => Ok(caller.view.domains_of(caller.client.id).await?.is_empty()),
+    }
 }
 
 fn default_from(known: Option<&Arc<SendingDomain>>) -> Option<Mailbox> {

@@ -86,6 +86,8 @@ pub enum DraftMailbox {
         /// The display name.
         name: Option<String>,
     },
+    /// Of a shape that cannot be read: it keeps its place in a list, and its fault stands in [`Draft::faults`].
+    Unreadable,
 }
 
 /// An attachment as given.

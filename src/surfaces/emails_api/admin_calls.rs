@@ -5,6 +5,7 @@ mod shapes;
 
 use super::emails::{call, not_found};
 use super::list::query;
+use super::paths::Segment;
 use super::{EmailsApi, refusals};
 use crate::admin::{Actor, AuditFilter, DomainChange, NewDomain, NewKey};
 use crate::auth::Caller;
@@ -15,7 +16,7 @@ use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::{answer, json, media};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{delete, get, patch, post};
 use http::{Request, StatusCode};
@@ -61,7 +62,12 @@ async fn object<T>(
 ) -> Result<T, Problem> {
     media::require_json(&parts.headers)?;
     let held = api.bodies.read(parts, body).await?;
-    let json = json::parse(held.bytes())?;
+    fields(held.bytes(), read)
+}
+
+/// The fields of one JSON object.
+fn fields<T>(bytes: &[u8], read: impl FnOnce(&mut ObjectReader<'_, '_, '_>) -> T) -> Result<T, Problem> {
+    let json = json::parse(bytes)?;
     let mut errors = FieldErrors::new();
     let mut value = None;
     if let Some(mut reader) = ObjectReader::new(&json, "", &mut errors) {
@@ -173,18 +179,20 @@ fn key_id(text: &str) -> Result<CredentialId, Problem> {
 }
 
 /// `POST /api/keys/{id}/rotate`.
-async fn rotate_key(
-    State(api): State<EmailsApi>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
+async fn rotate_key(State(api): State<EmailsApi>, Segment(id): Segment, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     call(&api, &parts, Permission::Admin, async |caller, exchange| {
         let id = key_id(&id)?;
-        let overlap = object(&api, &parts, body, |reader| {
-            parsed(reader, "overlap", "must be a duration such as 24h", parse_duration)
-        });
-        let overlap = overlap.await?.unwrap_or(OVERLAP);
+        let held = api.bodies.read(&parts, body).await?;
+        let overlap = if held.is_empty() {
+            None
+        } else {
+            media::require_json(&parts.headers)?;
+            fields(held.bytes(), |reader| {
+                parsed(reader, "overlap", "must be a duration such as 24h", parse_duration)
+            })?
+        };
+        let overlap = overlap.unwrap_or(OVERLAP);
         let made = api.admin.rotate_key(id, overlap, &actor(&caller, &exchange)).await;
         let made = made.map_err(refusals::problem)?;
         Ok(answer::json(StatusCode::CREATED, &shapes::created_key(&made)))
@@ -193,11 +201,7 @@ async fn rotate_key(
 }
 
 /// `DELETE /api/keys/{id}`.
-async fn revoke_key(
-    State(api): State<EmailsApi>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
+async fn revoke_key(State(api): State<EmailsApi>, Segment(id): Segment, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
     call(&api, &parts, Permission::Admin, async |caller, exchange| {
         let revoked = api.admin.revoke_key(key_id(&id)?, &actor(&caller, &exchange)).await;
@@ -237,7 +241,7 @@ async fn create_domain(State(api): State<EmailsApi>, request: Request<Body>) -> 
 /// `PATCH /api/domains/{name}`: what is left out stays; `"default_from": null` takes the default sender away.
 async fn change_domain(
     State(api): State<EmailsApi>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
@@ -286,7 +290,7 @@ async fn audit(State(api): State<EmailsApi>, request: Request<Body>) -> Response
 /// `DELETE /api/recipients/{address}`.
 async fn erase_recipient(
     State(api): State<EmailsApi>,
-    Path(address): Path<String>,
+    Segment(address): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();

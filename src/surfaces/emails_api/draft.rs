@@ -8,6 +8,8 @@ use posthaste_model::draft::{Draft, DraftAttachment, DraftMailbox, Field};
 use posthaste_model::email::Source;
 use posthaste_model::refusal::{Fault, FaultCode};
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// A draft and the idempotency key in its body.
 pub(super) struct Read {
     pub draft: Draft,
@@ -33,7 +35,7 @@ pub(super) fn read(json: &Json<'_>) -> Read {
         draft.text = owned(body.text("text"));
         draft.template_code = owned(body.text("template_code"));
         draft.variables = body.map("variables").map(to_map).unwrap_or_default();
-        body.objects("attachments", |_, entry| draft.attachments.push(attachment(entry)));
+        draft.attachments = attachments(&mut body);
         let headers = body.text_map("headers").unwrap_or_default();
         draft.headers = headers.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         let tags = body.text_list("tags").unwrap_or_default();
@@ -66,7 +68,7 @@ fn mailbox_field(body: &mut ObjectReader<'_, '_, '_>, name: &str) -> Option<Draf
                 "invalid_type",
                 format!("must be a string or an object, not {}", other.type_name()),
             );
-            None
+            Some(DraftMailbox::Unreadable)
         }
     }
 }
@@ -83,17 +85,32 @@ fn mailbox_list(body: &mut ObjectReader<'_, '_, '_>, name: &str) -> Vec<DraftMai
             Json::Object(_) => {
                 found.extend(body.object_at(name, index, element).map(mailbox_parts));
             }
-            other => body.wrong_element(name, index, "a string or an object", other),
+            other => {
+                body.wrong_element(name, index, "a string or an object", other);
+                // Those behind it keep their places, so that a fault of theirs is told at the right pointer.
+                found.push(DraftMailbox::Unreadable);
+            }
         }
     }
     found
 }
 
 fn mailbox_parts(mut reader: ObjectReader<'_, '_, '_>) -> DraftMailbox {
-    let email = reader.required_text("email").unwrap_or_default().to_owned();
+    let email = reader.required_text("email").map(str::to_owned);
     let name = reader.text("name").map(str::to_owned);
     reader.finish();
-    DraftMailbox::Parts { email, name }
+    email.map_or(DraftMailbox::Unreadable, |email| DraftMailbox::Parts { email, name })
+}
+
+/// The files; what is no object keeps its place, like an address that cannot be read.
+fn attachments(body: &mut ObjectReader<'_, '_, '_>) -> Vec<DraftAttachment> {
+    let elements = body.array("attachments").unwrap_or_default();
+    let entries = elements.iter().enumerate();
+    entries
+        .map(|(index, element)| {
+            body.object_at("attachments", index, element).map(attachment).unwrap_or_default()
+        })
+        .collect()
 }
 
 fn attachment(mut entry: ObjectReader<'_, '_, '_>) -> DraftAttachment {
@@ -122,12 +139,17 @@ fn send_at(body: &mut ObjectReader<'_, '_, '_>) -> Option<Timestamp> {
 
 /// The faults of a key in the header that contradicts the one in the body, or is malformed.
 pub(super) fn idempotency_key(
-    header: Option<&http::HeaderValue>,
+    headers: &http::HeaderMap,
     body: Option<String>,
 ) -> Result<Option<String>, Fault> {
     let fault = |message: &str| {
         Fault::new(Field::IdempotencyKey, FaultCode::InvalidIdempotencyKey, message.to_owned())
     };
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let header = given.next();
+    if given.next().is_some() {
+        return Err(fault("there must be one Idempotency-Key header"));
+    }
     let header = match header.map(|value| value.to_str()) {
         None => None,
         Some(Ok(text)) => Some(text.trim().to_owned()),
@@ -185,10 +207,29 @@ mod tests {
 
     #[test]
     fn keys_must_agree() {
-        let header = http::HeaderValue::from_static("k1");
-        assert_eq!(idempotency_key(Some(&header), Some("k1".into())), Ok(Some("k1".into())));
-        assert!(idempotency_key(Some(&header), Some("k2".into())).is_err());
-        assert!(idempotency_key(None, Some("x".repeat(256))).is_err());
-        assert_eq!(idempotency_key(None, None), Ok(None));
+        let none = http::HeaderMap::new();
+        let mut one = none.clone();
+        one.insert(IDEMPOTENCY_KEY, http::HeaderValue::from_static("k1"));
+        let mut two = one.clone();
+        two.append(IDEMPOTENCY_KEY, http::HeaderValue::from_static("k1"));
+        assert_eq!(idempotency_key(&one, Some("k1".into())), Ok(Some("k1".into())));
+        assert!(idempotency_key(&one, Some("k2".into())).is_err());
+        assert!(idempotency_key(&two, None).is_err());
+        assert!(idempotency_key(&none, Some("x".repeat(256))).is_err());
+        assert_eq!(idempotency_key(&none, None), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_keeps_its_place() {
+        let body = br#"{"to":[1,{"email":2},"c@d.com"],"cc":true,"attachments":[7,{"filename":"a"}]}"#;
+        let read = read(&parse(body).unwrap());
+        let unreadable = DraftMailbox::Unreadable;
+        assert_eq!(
+            read.draft.to,
+            [unreadable.clone(), unreadable.clone(), DraftMailbox::Text("c@d.com".into())]
+        );
+        assert_eq!(read.draft.cc, [unreadable]);
+        assert_eq!(read.draft.attachments.len(), 2);
+        assert_eq!(read.draft.attachments[1].filename, "a");
     }
 }

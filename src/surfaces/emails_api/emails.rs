@@ -1,5 +1,6 @@
 //! `GET /api/emails/{id}` and what belongs to one email: content, raw message, cancel.
 
+use super::paths::Segment;
 use super::{EmailsApi, refusals, shapes};
 use crate::auth::{Caller, Freshness};
 use crate::surfaces::http::answer;
@@ -7,7 +8,7 @@ use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::json::reader::FieldErrors;
 use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, Request, StatusCode};
 use posthaste_model::EmailId;
@@ -66,7 +67,7 @@ impl EmailsApi {
 /// `GET /api/emails/{id}?wait=5s`.
 pub(super) async fn show(
     State(api): State<EmailsApi>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -119,7 +120,7 @@ fn wait(parts: &http::request::Parts) -> Result<Duration, Problem> {
 /// `GET /api/emails/{id}/content`.
 pub(super) async fn content(
     State(api): State<EmailsApi>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -139,7 +140,7 @@ pub(super) async fn content(
 /// `GET /api/emails/{id}/raw`: the message exactly as sent.
 pub(super) async fn raw(
     State(api): State<EmailsApi>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -159,7 +160,7 @@ fn unrendered(error: &crate::render::RenderError) -> Problem {
 /// `POST /api/emails/{id}/cancel`.
 pub(super) async fn cancel(
     State(api): State<EmailsApi>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();

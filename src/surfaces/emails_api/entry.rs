@@ -1,4 +1,7 @@
 //! The way into every call: credential, limits, then the call; and the figures of the limit on every answer.
+//!
+//! A call that commits is let in by what is remembered of the installation, and its commit looks whether that is still
+//! true. What such a call answers without a commit (a fault, a replay, a dry run) is looked at by [`EmailsApi::confirm`].
 
 use super::{EmailsApi, refusals};
 use crate::auth::{AuthError, Caller, Freshness};
@@ -8,6 +11,14 @@ use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue};
+
+/// What a call that usually commits has to say.
+pub(super) enum Answered {
+    /// Stored: the commit found the credential good.
+    Committed(Response),
+    /// Nothing was stored.
+    Uncommitted(Response),
+}
 
 /// A caller that was let in, with how it stands against its limit.
 pub(super) struct Entered {
@@ -25,10 +36,19 @@ impl Entered {
     pub fn finish(&self, exchange: &Exchange, answer: Result<Response, Problem>) -> Response {
         let mut response = answer.unwrap_or_else(|problem| with_challenge(problem).into_response(exchange));
         if let Some(decision) = &self.decision {
-            rate_headers::write(response.headers_mut(), decision);
+            // This request was let in, also when it was the last one for now.
+            rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..*decision });
         }
         response
     }
+}
+
+/// An answer without a credential: the figures are the address's.
+pub(super) async fn open(api: &EmailsApi, exchange: &Exchange, mut response: Response) -> Response {
+    let key = LimitKey::address(Scope::Address, exchange.client_address());
+    let stand = api.limits.peek(key, api.per_address, api.clock.now()).await;
+    rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..stand });
+    response
 }
 
 impl EmailsApi {
@@ -47,7 +67,9 @@ impl EmailsApi {
         };
         let caller = match found {
             Ok(caller) => caller,
-            Err(AuthError::Store(error)) => return Err(refusals::store(&error).into_response(exchange)),
+            Err(AuthError::Store(error)) => {
+                return Err(open(self, exchange, refusals::store(&error).into_response(exchange)).await);
+            }
             Err(AuthError::Invalid) => {
                 let decision = self.limits.check(address.0, address.1, now).await;
                 let problem = if decision.allowed {
@@ -74,6 +96,28 @@ impl EmailsApi {
             }
             // The figures shown are the key's own: the address's belong to everyone behind it.
             _ => Ok(Entered { caller, decision: Some(self.limits.peek(own.0, rate, now).await) }),
+        }
+    }
+}
+
+impl EmailsApi {
+    /// The answer, if the credential is still good where no commit has looked: a key that was revoked by another
+    /// process is refused at its next request, whatever that asks.
+    pub(super) async fn confirm(
+        &self,
+        entered: &Entered,
+        answer: Result<Answered, Problem>,
+    ) -> Result<Response, Problem> {
+        let answer = match answer {
+            Ok(Answered::Committed(response)) => return Ok(response),
+            Ok(Answered::Uncommitted(response)) => Ok(response),
+            Err(problem) => Err(problem),
+        };
+        match self.auth.refresh(&entered.caller).await {
+            Ok(_) => answer,
+            Err(AuthError::Invalid) => Err(refusals::unauthorized()),
+            // Nothing can be looked up. A refusal tells nothing that is not in the request; anything else does.
+            Err(AuthError::Store(error)) => answer.and_then(|_| Err(refusals::store(&error))),
         }
     }
 }

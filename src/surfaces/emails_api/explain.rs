@@ -1,10 +1,11 @@
 //! `GET /api/emails/{id}/explain`: why an email is where it is, and what would change it.
 
 use super::emails::{call, email_id};
+use super::paths::Segment;
 use super::{EmailsApi, shapes};
 use crate::surfaces::http::answer;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::Status;
@@ -15,7 +16,7 @@ use serde_json::json;
 /// The decisions taken so far, the way it would go now, the next attempt.
 pub(super) async fn show(
     State(api): State<EmailsApi>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();

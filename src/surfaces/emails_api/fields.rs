@@ -1,7 +1,20 @@
 //! How this surface spells the fields of a draft: JSON pointers (RFC 6901).
 
+use crate::surfaces::http::json::Json;
 use crate::surfaces::http::json::reader::escape;
 use posthaste_model::draft::{AttachmentField, Field};
+
+/// The JSON pointer of a field in `body`: what was given as one value instead of a list has no index.
+pub(super) fn pointer_in(field: &Field, body: &Json<'_>) -> String {
+    let name = match field {
+        Field::To(Some(0)) => "to",
+        Field::Cc(Some(0)) => "cc",
+        Field::Bcc(Some(0)) => "bcc",
+        Field::ReplyTo(Some(0)) => "reply_to",
+        _ => return pointer(field),
+    };
+    if matches!(body.get(name), Some(Json::Array(_))) { pointer(field) } else { format!("/{name}") }
+}
 
 /// The JSON pointer of a field.
 pub(super) fn pointer(field: &Field) -> String {
@@ -66,13 +79,26 @@ pub(super) fn field(pointer: &str) -> Field {
         "/html" => Field::Html,
         "/text" => Field::Text,
         "/template_code" => Field::TemplateCode,
-        other => match other.strip_prefix("/to/").and_then(|rest| rest.split('/').next()?.parse().ok()) {
-            // Keeps the exact pointer (`/to/1/email`) only where it says more than the index.
-            Some(index) if other == format!("/to/{index}") => Field::To(Some(index)),
-            _ => Field::Other(other.to_owned()),
-        },
+        other => attachment(other).unwrap_or_else(|| Field::Other(other.to_owned())),
     }
 }
+
+/// `/attachments/{index}` and what stands in it.
+fn attachment(pointer: &str) -> Option<Field> {
+    let place = pointer.strip_prefix("/attachments/")?;
+    let (index, part) = place.split_once('/').unwrap_or((place, ""));
+    let part = ATTACHMENT_PARTS.into_iter().find(|known| attachment_part(*known) == part)?;
+    Some(Field::Attachment(index.parse().ok()?, part))
+}
+
+const ATTACHMENT_PARTS: [AttachmentField; 6] = [
+    AttachmentField::Whole,
+    AttachmentField::Filename,
+    AttachmentField::Mime,
+    AttachmentField::Content,
+    AttachmentField::ContentId,
+    AttachmentField::Disposition,
+];
 
 #[cfg(test)]
 mod tests {
@@ -84,8 +110,20 @@ mod tests {
         assert_eq!(pointer(&Field::Attachment(0, AttachmentField::Content)), "/attachments/0/content_base64");
         assert_eq!(pointer(&Field::Header("a/b~c".into())), "/headers/a~1b~0c");
         assert_eq!(pointer(&Field::Variables("/name".into())), "/variables/name");
-        for text in ["", "/from", "/to/3", "/to/3/email", "/priority"] {
+        for text in
+            ["", "/from", "/to/3", "/to/3/email", "/priority", "/attachments/2", "/attachments/2/filename"]
+        {
             assert_eq!(pointer(&field(text)), text);
         }
+        assert_eq!(field("/attachments/2/mime"), Field::Attachment(2, AttachmentField::Mime));
+    }
+
+    #[test]
+    fn one_value_instead_of_a_list_has_no_index() {
+        let body = crate::surfaces::http::json::parse(br#"{"to":"x","cc":["x"]}"#).unwrap();
+        assert_eq!(pointer_in(&Field::To(Some(0)), &body), "/to");
+        assert_eq!(pointer_in(&Field::Cc(Some(0)), &body), "/cc/0");
+        assert_eq!(pointer_in(&Field::ReplyTo(Some(0)), &body), "/reply_to");
+        assert_eq!(pointer_in(&Field::To(Some(1)), &body), "/to/1");
     }
 }

@@ -1,6 +1,7 @@
 //! The Emails API (`/api/*`): translation between its JSON and what lies below. No rule about mail stands here.
 
 mod admin_calls;
+mod batch;
 mod docs;
 mod draft;
 mod emails;
@@ -9,6 +10,7 @@ mod explain;
 mod fields;
 mod list;
 pub mod openapi;
+mod paths;
 mod refusals;
 mod send;
 mod shapes;
@@ -25,7 +27,7 @@ use crate::limits::Limits;
 use crate::render::Renderer;
 use crate::surfaces::http::body::Bodies;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use posthaste_model::Rate;
 use posthaste_store::Store;
 use std::sync::Arc;
@@ -83,7 +85,7 @@ impl EmailsApi {
     pub fn router(self) -> Router {
         Router::new()
             .route("/api/emails", post(send::one).get(list::emails))
-            .route("/api/emails/batch", post(send::batch))
+            .route("/api/emails/batch", post(batch::many))
             .route("/api/emails/{id}", get(emails::show))
             .route("/api/emails/{id}/explain", get(explain::show))
             .route("/api/emails/{id}/content", get(emails::content))
@@ -99,6 +101,8 @@ impl EmailsApi {
             .route("/api/openapi.json", get(docs::document))
             .route("/api/docs", get(docs::page))
             .route("/api/docs.css", get(docs::style))
+            .route("/api/{*rest}", any(paths::not_found))
+            .method_not_allowed_fallback(paths::method_not_allowed)
             .with_state(self)
     }
 }

@@ -1,6 +1,7 @@
 //! Every refusal in this surface's words: problems by RFC 9457.
 
-use super::fields::pointer;
+use super::fields::{pointer, pointer_in};
+use crate::surfaces::http::json::Json;
 use crate::surfaces::http::json::reader::FieldErrors;
 use crate::surfaces::http::problem::{self, Problem};
 use posthaste_model::refusal::{Fault, Refusal};
@@ -40,16 +41,25 @@ pub(super) fn problem(refusal: Refusal) -> Problem {
     }
 }
 
-/// All faults at once.
-pub(super) fn invalid(faults: &[Fault]) -> Problem {
-    Problem::validation(errors(faults, ""))
+/// The problem that tells of a refusal of what `body` holds.
+pub(super) fn problem_in(refusal: Refusal, body: &Json<'_>) -> Problem {
+    match refusal {
+        Refusal::Invalid(faults) => Problem::validation(errors(&faults, "", Some(body))),
+        other => problem(other),
+    }
 }
 
-/// Faults as `errors`, their pointers below `place`.
-pub(super) fn errors(faults: &[Fault], place: &str) -> FieldErrors {
+/// All faults at once.
+pub(super) fn invalid(faults: &[Fault]) -> Problem {
+    Problem::validation(errors(faults, "", None))
+}
+
+/// Faults as `errors`, their pointers below `place`; `body` is the email's JSON where there is one.
+pub(super) fn errors(faults: &[Fault], place: &str, body: Option<&Json<'_>>) -> FieldErrors {
     let mut errors = FieldErrors::new();
     for fault in faults {
-        errors.push(format!("{place}{}", pointer(&fault.field)), fault.code.as_str(), fault.message.clone());
+        let field = body.map_or_else(|| pointer(&fault.field), |body| pointer_in(&fault.field, body));
+        errors.push(format!("{place}{field}"), fault.code.as_str(), fault.message.clone());
     }
     errors
 }

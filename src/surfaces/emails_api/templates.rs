@@ -1,6 +1,7 @@
 //! `/api/templates`: make, change, list, preview, delete.
 
 use super::emails::{call, not_found};
+use super::paths::Segment;
 use super::{EmailsApi, refusals, shapes};
 use crate::admin::templates::TemplateDraft;
 use crate::surfaces::http::json::reader::{FieldErrors, ObjectReader};
@@ -8,7 +9,7 @@ use crate::surfaces::http::json::{self, to_map};
 use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::{answer, media};
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::credential::Permission;
@@ -62,7 +63,7 @@ pub(super) async fn list(State(api): State<EmailsApi>, request: Request<Body>) -
 /// `GET /api/templates/{code}`.
 pub(super) async fn show(
     State(api): State<EmailsApi>,
-    Path(code): Path<String>,
+    Segment(code): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -77,7 +78,7 @@ pub(super) async fn show(
 /// `DELETE /api/templates/{code}`.
 pub(super) async fn delete(
     State(api): State<EmailsApi>,
-    Path(code): Path<String>,
+    Segment(code): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -92,7 +93,7 @@ pub(super) async fn delete(
 /// `POST /api/templates/{code}/preview`: renders, sends nothing.
 pub(super) async fn preview(
     State(api): State<EmailsApi>,
-    Path(code): Path<String>,
+    Segment(code): Segment,
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();

@@ -198,7 +198,7 @@ impl Problem {
 
     fn shape<'a>(&'a self, exchange: &'a Exchange) -> Shape<'a> {
         Shape {
-            r#type: format!("/api/docs#problem-{}", self.code),
+            r#type: format!("/api/docs#problem-{}", self.kind.code),
             title: self.kind.title,
             status: self.kind.status,
             detail: &self.detail,

@@ -137,6 +137,12 @@ impl<'j, 'a, 'f> ObjectReader<'j, 'a, 'f> {
         self.typed(name, "an array", Json::as_array)
     }
 
+    /// An array that must stand there.
+    pub fn required_array(&mut self, name: &str) -> Option<&'j [Json<'a>]> {
+        self.required(name);
+        self.array(name)
+    }
+
     /// An object's members, for maps whose names are data (`variables`, `metadata`).
     pub fn map(&mut self, name: &str) -> Option<&'j [Member<'a>]> {
         self.typed(name, "an object", Json::as_object)

@@ -1,0 +1,44 @@
+//! Paths: the text in a path's place, and the answers where no call stands.
+
+use super::{EmailsApi, entry, refusals};
+use crate::surfaces::http::exchange;
+use crate::surfaces::http::problem::{self, Problem};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::response::Response;
+use http::Request;
+use http::request::Parts;
+use posthaste_model::refusal::Refusal;
+
+/// The text of a path's one parameter. What cannot be decoded names nothing: 404, as for any other unknown name.
+pub(super) struct Segment(pub String);
+
+impl FromRequestParts<EmailsApi> for Segment {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &EmailsApi) -> Result<Self, Response> {
+        if let Ok(Path(text)) = Path::<String>::from_request_parts(parts, api).await {
+            return Ok(Self(text));
+        }
+        let exchange = exchange::of(parts);
+        let answer = refusals::problem(Refusal::NotFound).into_response(&exchange);
+        Err(entry::open(api, &exchange, answer).await)
+    }
+}
+
+/// No such path below `/api/`.
+pub(super) async fn not_found(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
+    nothing(&api, request, Problem::new(problem::NOT_FOUND, "there is no such path")).await
+}
+
+/// A path without this method.
+pub(super) async fn method_not_allowed(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
+    let problem = Problem::new(problem::METHOD_NOT_ALLOWED, "this path does not have this method");
+    nothing(&api, request, problem).await
+}
+
+async fn nothing(api: &EmailsApi, request: Request<Body>, problem: Problem) -> Response {
+    let (parts, _) = request.into_parts();
+    let exchange = exchange::of(&parts);
+    entry::open(api, &exchange, problem.into_response(&exchange)).await
+}
