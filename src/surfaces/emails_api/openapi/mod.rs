@@ -42,6 +42,7 @@ pub fn document() -> Value {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
+            "headers": headers(),
             "schemas": schemas,
         },
     })
@@ -69,13 +70,76 @@ fn describe(operation: &Operation) -> Value {
     } else {
         shown["description"] = format!("Needs the permission `{}`.", operation.permission).into();
     }
-    if let Body::Json(schema) = operation.body {
+    if let Body::Json(schema) | Body::Optional(schema) = operation.body {
         shown["requestBody"] = json!({
-            "required": true,
+            "required": operation.body == Body::Json(schema),
             "content": {"application/json": {"schema": reference(schema)}},
         });
     }
     shown
+}
+
+/// What stands in the head of answers, by name.
+fn headers() -> Value {
+    json!({
+        "X-RateLimit-Limit": {"schema": {"type": "integer"}, "required": true, "description": "requests in a window"},
+        "X-RateLimit-Remaining": {"schema": {"type": "integer"}, "required": true, "description": "requests left"},
+        "X-RateLimit-Reset": {
+            "schema": {"type": "integer"}, "required": true,
+            "description": "Unix seconds at which all requests are there again",
+        },
+        "X-Correlation-Id": {
+            "schema": {"type": "string"}, "required": true,
+            "description": "the id that was given in this header, or a new one; it stands on every log line",
+        },
+        "Retry-After": {"schema": {"type": "integer"}, "required": true, "description": "seconds to wait"},
+        "Location": {"schema": {"type": "string"}, "required": true, "description": "the email's path"},
+        "Idempotency-Replayed": {
+            "schema": {"type": "string", "enum": ["true"]}, "required": false,
+            "description": "this is the answer that the same request got the first time",
+        },
+    })
+}
+
+/// The head of one answer.
+fn headers_of(operation: &Operation, status: u16, schema: &str) -> Value {
+    let mut names =
+        vec!["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Correlation-Id"];
+    if status == 429 || status == 503 {
+        names.push("Retry-After");
+    }
+    if schema == "Accepted" {
+        names.push("Location");
+    }
+    if status == 202 && operation.idempotent {
+        names.push("Idempotency-Replayed");
+    }
+    let shown = names
+        .into_iter()
+        .map(|name| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")})));
+    Value::Object(shown.collect())
+}
+
+/// What an answer of this shape leads to: operations, and where their parameter stands in the answer.
+fn links(schema: &str) -> Value {
+    let (name, place, operations): (&str, &str, &[&str]) = match schema {
+        "Accepted" => (
+            "id",
+            "email_id",
+            &["getEmail", "explainEmail", "getContent", "getRaw", "cancelEmail", "resendEmail"],
+        ),
+        "Template" => ("code", "code", &["getTemplate", "previewTemplate", "deleteTemplate"]),
+        "CreatedKey" => ("id", "id", &["rotateKey", "revokeKey"]),
+        "Domain" => ("name", "name", &["changeDomain"]),
+        _ => return Value::Null,
+    };
+    let shown = operations.iter().map(|operation| {
+        let link = json!({
+            "operationId": operation, "parameters": {name: format!("$response.body#/{place}")},
+        });
+        ((*operation).to_owned(), link)
+    });
+    Value::Object(shown.collect())
 }
 
 fn reference(schema: &str) -> Value {
@@ -105,13 +169,24 @@ fn parameters(operation: &Operation) -> Value {
             "description": "The same key and request is answered with the first answer for 24 h.",
         }));
     }
+    if operation.id == "streamEvents" {
+        all.push(json!({
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+            "description": "Go on behind this event; without it the stream begins now.",
+        }));
+    }
     all.into()
 }
 
 fn responses(operation: &Operation) -> Value {
     let mut all: Map<String, Value> = Map::new();
     for (status, schema, meaning) in operation.answers {
-        let mut answer = json!({"description": meaning});
+        let mut answer = json!({"description": meaning, "headers": headers_of(operation, *status, schema)});
+        let links = links(schema);
+        if !links.is_null() {
+            answer["links"] = links;
+        }
         let (media, schema) = match *schema {
             "" => ("", Value::Null),
             "message/rfc822" | "text/html" | "text/event-stream" => (*schema, json!({"type": "string"})),
@@ -126,6 +201,7 @@ fn responses(operation: &Operation) -> Value {
         let entry = all.entry(kind.status.to_string()).or_insert_with(|| {
             json!({
                 "description": "",
+                "headers": headers_of(operation, kind.status, ""),
                 "content": {"application/problem+json": {"schema": reference("Problem")}},
             })
         });
@@ -151,7 +227,7 @@ impl Operation {
         if self.path.contains('{') {
             kinds.push(problem::NOT_FOUND);
         }
-        if matches!(self.body, Body::Json(_)) {
+        if self.body != Body::None {
             kinds.extend([
                 problem::MALFORMED_JSON,
                 problem::REQUEST_TIMEOUT,

@@ -9,6 +9,8 @@ pub enum Body {
     None,
     /// JSON of the named shape.
     Json(&'static str),
+    /// The same, or nothing at all.
+    Optional(&'static str),
 }
 
 /// One operation.
@@ -60,7 +62,7 @@ const MOMENT: &str = r#"{"type":"string","description":"a date (2026-12-01) or a
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
 const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
-const WAIT: &str = r#"{"type":"string","pattern":"^[0-9]{1,2}s$","examples":["5s"]}"#;
+const WAIT: &str = r#"{"type":"string","pattern":"^[0-9]{1,5}(ms|s)?$","examples":["5s"]}"#;
 
 /// Every operation of the surface.
 pub const OPERATIONS: &[Operation] = &[
@@ -261,7 +263,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/api/keys/{id}/rotate",
         id: "rotateKey",
         summary: "Make a successor; the old key works for the overlap",
-        body: Body::Json("Rotation"),
+        body: Body::Optional("Rotation"),
         answers: &[(201, "CreatedKey", "The new key")],
         more_problems: &[problem::CONFLICT],
         ..ADMIN
