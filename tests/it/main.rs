@@ -1,6 +1,8 @@
 //! The journeys: the built program as its users meet it. One folder a door or a promise; numbers such as `a1` name the
 //! entry of the acceptance list (design: reliability) that a test proves.
 
+mod admin;
+mod cli;
 mod crash;
 mod delivery;
 mod emails_api;
