@@ -1,11 +1,11 @@
 //! What a caller may still change about an accepted email: take it back, or send it again as a new one.
 
-use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, sender, unavailable};
+use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, no_room, sender, unavailable};
 use crate::auth::Caller;
 use posthaste_model::EmailId;
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
-use posthaste_model::email::Email;
+use posthaste_model::email::{Content, Email};
 use posthaste_model::refusal::Refusal;
 use posthaste_store::{CancelResult, StoreError};
 
@@ -35,7 +35,12 @@ impl Intake {
             return Ok(Accepted::Replayed(answer));
         }
         let found = self.store.email(caller.client.id, id).await.map_err(|error| unavailable(&error))?;
-        let original = found.ok_or(Refusal::NotFound)?.email;
+        let found = found.ok_or(Refusal::NotFound)?;
+        if found.content_dropped {
+            return Err(content_gone());
+        }
+        let original = found.email;
+        let files = self.files_of(&original).await?;
         let mut caller = caller.clone();
         for _ in 0..super::STALE_ROUNDS {
             let now = self.clock.now();
@@ -67,7 +72,7 @@ impl Intake {
                 decisions,
                 ..Email::clone(&original)
             };
-            let prepared = Prepared { email, files: Vec::new() };
+            let prepared = Prepared { email, files: files.clone() };
             match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
                 Committed::Stored(mut judged) => {
                     let Some(Ok((email, status))) = judged.pop() else { continue };
@@ -79,4 +84,23 @@ impl Intake {
         }
         Err(unavailable(&StoreError::Busy))
     }
+
+    /// The files of an email. Put down again with the copy's commit, they are young once more: retention, which may be
+    /// dropping the original at this moment, leaves them to the copy.
+    async fn files_of(&self, email: &Email) -> Result<Vec<bytes::Bytes>, Refusal> {
+        let raw = match &email.content {
+            Content::Raw { sha256, .. } => Some(sha256),
+            Content::Parts(_) => None,
+        };
+        let mut files = Vec::with_capacity(email.attachments.len() + 1);
+        for hash in email.attachments.iter().map(|attachment| &attachment.sha256).chain(raw) {
+            let file = self.blobs.get(hash).await;
+            files.push(file.map_err(|e| if e.is_transient() { no_room() } else { content_gone() })?);
+        }
+        Ok(files)
+    }
+}
+
+fn content_gone() -> Refusal {
+    Refusal::Conflict("the content of this email is no longer kept".to_owned())
 }

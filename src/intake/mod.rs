@@ -309,3 +309,6 @@ fn no_room() -> Refusal {
 fn new_id(chance: &Chance, now: Timestamp) -> EmailId {
     EmailId::new(now, chance.bytes())
 }
+
+#[cfg(test)]
+mod tests;
