@@ -62,6 +62,16 @@ impl EmailsApi {
         let found = self.store.email(caller.client.id, id).await;
         found.map_err(|error| refusals::store(&error))?.ok_or_else(not_found)
     }
+
+    /// An email whose content retention has not dropped: what is left would read like an empty message.
+    async fn kept(&self, caller: &Caller, id: EmailId) -> Result<EmailRecord, Problem> {
+        let record = self.record(caller, id).await?;
+        if record.content_dropped {
+            let detail = "the content of this email is no longer kept";
+            return Err(Problem::new(problem::NOT_FOUND, detail));
+        }
+        Ok(record)
+    }
 }
 
 /// `GET /api/emails/{id}?wait=5s`.
@@ -75,13 +85,17 @@ pub(super) async fn show(
         let id = email_id(&id)?;
         let wait = wait(&parts)?;
         let deadline = tokio::time::Instant::now() + wait;
-        let mut pause = FIRST_LOOK;
+        let (mut pause, stopping) = (FIRST_LOOK, api.tasks.token());
         let record = loop {
             let record = api.record(&caller, id).await?;
             if record.status.is_settled() || tokio::time::Instant::now() >= deadline {
                 break record;
             }
-            tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + pause)).await;
+            let look = tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + pause));
+            if stopping.run_until_cancelled(look).await.is_none() {
+                // The process is being stopped: an answer now is worth more than a connection cut later.
+                break record;
+            }
             pause = (pause * 2).min(SLOWEST_LOOK);
         };
         let events = api.store.events(caller.client.id, id).await.map_err(|error| refusals::store(&error))?;
@@ -125,7 +139,7 @@ pub(super) async fn content(
 ) -> Response {
     let (parts, _) = request.into_parts();
     call(&api, &parts, Permission::EmailsRead, async |caller, _| {
-        let record = api.record(&caller, email_id(&id)?).await?;
+        let record = api.kept(&caller, email_id(&id)?).await?;
         let content = api.renderer.content(&record.email).await.map_err(|error| unrendered(&error))?;
         let message = api.renderer.message(&record.email).await.map_err(|error| unrendered(&error))?;
         let fields = posthaste_mail::view::read_message(&message.bytes).fields;
@@ -145,7 +159,7 @@ pub(super) async fn raw(
 ) -> Response {
     let (parts, _) = request.into_parts();
     call(&api, &parts, Permission::EmailsRead, async |caller, _| {
-        let record = api.record(&caller, email_id(&id)?).await?;
+        let record = api.kept(&caller, email_id(&id)?).await?;
         let message = api.renderer.message(&record.email).await.map_err(|error| unrendered(&error))?;
         Ok(answer::bytes_as(StatusCode::OK, HeaderValue::from_static("message/rfc822"), message.bytes))
     })
