@@ -8,7 +8,10 @@ mod dry_run;
 mod faults;
 mod idempotency;
 mod list;
+mod openapi;
+mod pointers;
 mod read;
+mod standing;
 mod templates;
 
 use serde_json::{Value, json};
