@@ -118,6 +118,7 @@ pub const OPERATIONS: &[Operation] = &[
             "answer when it is sent, failed or cancelled, or after this time (up to 60s)",
         )],
         answers: &[(200, "Email", "The email")],
+        more_problems: &[problem::VALIDATION_FAILED],
         ..GET
     },
     Operation {
@@ -156,6 +157,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Send the same content again as a new email",
         idempotent: true,
         answers: &[(202, "Accepted", "A new email, linked by resent_from")],
+        more_problems: &[problem::VALIDATION_FAILED],
         ..POST
     },
     Operation {
