@@ -59,3 +59,18 @@ fn the_code_keeps_to_the_layers_and_rules_of_the_architecture() {
         .collect();
     assert!(breaches.is_empty(), "{} breaches of ARCHITECTURE.md:\n{}", breaches.len(), breaches.join("\n"));
 }
+
+#[test]
+fn the_architecture_names_no_module_that_is_gone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let layers = Layers::parse(&table).expect("a table of layers");
+    let gone: Vec<&str> = layers
+        .modules()
+        .filter(|module| {
+            let places = [format!("src/{module}"), format!("src/{module}.rs"), format!("crates/{module}")];
+            !places.iter().any(|place| root.join(place).exists())
+        })
+        .collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md names modules that are gone: {gone:?}");
+}

@@ -29,6 +29,11 @@ impl Layers {
         }
     }
 
+    /// All names, from the top.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().flatten().map(String::as_str)
+    }
+
     /// The row of a module, 0 the highest; `None` when the table does not name it.
     pub fn row(&self, module: &str) -> Option<usize> {
         self.rows.iter().position(|row| row.iter().any(|name| name == module))
