@@ -150,7 +150,7 @@ async fn posthaste(directory: &Path, relay: SocketAddr, dkim: Option<Dkim>) -> R
     run(&["domain", "create", "example.com", "--client", "bench", "--json"]).await?;
     if let Some(dkim) = dkim {
         let algorithm = if dkim == Dkim::Rsa { "rsa" } else { "ed25519" };
-        run(&["domain", "dkim", "example.com", "--algorithm", algorithm, "--json"]).await?;
+        run(&["domain", "dkim", "example.com", "--new", algorithm, "--json"]).await?;
     }
     Ok((child, address, Door::Http(key)))
 }
