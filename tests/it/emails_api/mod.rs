@@ -12,6 +12,7 @@ mod openapi;
 mod pointers;
 mod read;
 mod standing;
+mod stream;
 mod templates;
 
 use serde_json::{Value, json};
