@@ -8,6 +8,7 @@ mod dry_run;
 mod faults;
 mod idempotency;
 mod list;
+mod manual;
 mod openapi;
 mod pointers;
 mod read;
