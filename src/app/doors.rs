@@ -4,6 +4,7 @@ use super::{App, Roles};
 use crate::base::tasks::Tasks;
 use crate::health::Health;
 use crate::surfaces::emails_api::{EmailsApi, EmailsApiParts};
+use crate::surfaces::files::Files;
 use crate::surfaces::http::body::{Bodies, BodySettings};
 use crate::surfaces::inbox::{Inbox, InboxParts};
 use crate::surfaces::ops::Ops;
@@ -49,6 +50,14 @@ fn api(app: &App, tasks: &Tasks) -> ApiDoors {
         per_key: limits.per_key,
         per_address: limits.per_ip,
     });
+    let files = Files {
+        store: app.store.clone(),
+        blobs: app.blobs.clone(),
+        vault: app.vault.clone(),
+        clock: app.clock.clone(),
+        limits: app.limits.clone(),
+        per_address: limits.per_ip,
+    };
     let inbox = Inbox::new(InboxParts {
         store: app.store.clone(),
         blobs: app.blobs.clone(),
@@ -57,5 +66,5 @@ fn api(app: &App, tasks: &Tasks) -> ApiDoors {
         public_url: app.settings.http.public_url.clone(),
         stopping: tasks.child_token(),
     });
-    ApiDoors { emails, inbox }
+    ApiDoors { emails, files, inbox }
 }

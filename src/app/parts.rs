@@ -11,7 +11,7 @@ use crate::blobs::Blobs;
 use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
 use crate::directory::Directory;
 use crate::dispatch::Way;
-use crate::intake::{Intake, IntakeLimits, IntakeParts};
+use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
 use crate::limits::Limits;
 use crate::queue::Queue;
 use crate::render::Renderer;
@@ -106,7 +106,7 @@ impl App {
             routes: routes.clone(),
             clock: clock.clone(),
             chance: chance.clone(),
-            limits: intake_limits(&settings),
+            limits: intake_limits(&settings, &vault),
             idempotency_keep: settings.idempotency.keep,
             faults: faults.clone(),
         });
@@ -157,6 +157,10 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
     let missing = |key: &str, what: &str, instead: &str| {
         Err(StartError::Setting(format!("{key}: this version has no {what} yet; {instead}")))
     };
+    if settings.attachments.link_above_bytes.is_some() && settings.http.public_url.is_none() {
+        let message = "attachments.link_above_bytes: links need http.public_url; set PUBLIC_URL";
+        return Err(StartError::Setting(message.into()));
+    }
     if settings.store.embedded_file().is_none() {
         return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
     }
@@ -199,13 +203,21 @@ fn open_blobs(settings: &Settings, faults: &Faults) -> Result<Blobs, StartError>
     Ok(Blobs::files(dir, faults.clone())?)
 }
 
-fn intake_limits(settings: &Settings) -> IntakeLimits {
+fn intake_limits(settings: &Settings, vault: &Vault) -> IntakeLimits {
     IntakeLimits {
         recipients: settings.limits.recipients,
         batch: settings.limits.batch,
         attachment_bytes: settings.attachments.max_bytes,
         attachments_bytes: settings.attachments.max_total_bytes,
         allowed_types: settings.attachments.allowed_types.iter().map(|t| t.to_ascii_lowercase()).collect(),
+        links: settings.attachments.link_above_bytes.zip(settings.http.public_url.as_ref()).map(
+            |(above_bytes, base_url)| LinkRule {
+                above_bytes,
+                base_url: base_url.trim_end_matches('/').to_owned(),
+                lifetime: settings.retention.bodies,
+                vault: vault.clone(),
+            },
+        ),
         types_everywhere: settings.attachments.enforce_everywhere,
     }
 }

@@ -1,5 +1,7 @@
 //! Who is calling: turns what a request presents into one [`Caller`].
 
+pub mod link;
+
 use crate::base::clock::Clock;
 use crate::directory::{Directory, View};
 use posthaste_model::client::Client;

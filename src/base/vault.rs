@@ -3,7 +3,7 @@
 
 use super::chance::Chance;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use posthaste_model::Secret;
@@ -29,6 +29,7 @@ pub struct Vault(Arc<Inner>);
 struct Inner {
     key: LessSafeKey,
     key_id: [u8; KEY_ID_LEN],
+    signing: hmac::Key,
     chance: Chance,
 }
 
@@ -55,12 +56,26 @@ impl Vault {
         let hash = digest::digest(&digest::SHA256, &[b"posthaste key id:", bytes.as_slice()].concat());
         let mut key_id = [0; KEY_ID_LEN];
         key_id.copy_from_slice(&hash.as_ref()[..KEY_ID_LEN]);
-        Ok(Self(Arc::new(Inner { key: LessSafeKey::new(unbound), key_id, chance })))
+        // Derived, so that a signature and a sealed secret never share a key.
+        let derived = digest::digest(&digest::SHA256, &[b"posthaste signing:", bytes.as_slice()].concat());
+        let signing = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
+        Ok(Self(Arc::new(Inner { key: LessSafeKey::new(unbound), key_id, signing, chance })))
     }
 
     /// A new random key in base64.
     pub fn generate_key(chance: &Chance) -> Secret {
         Secret::new(STANDARD.encode(chance.bytes::<KEY_LEN>()))
+    }
+
+    /// HMAC-SHA256 of `claim` for `purpose`, under a key derived from the installation's: 32 bytes.
+    pub fn sign(&self, purpose: &str, claim: &[u8]) -> Vec<u8> {
+        hmac::sign(&self.0.signing, &[purpose.as_bytes(), &[0], claim].concat()).as_ref().to_vec()
+    }
+
+    /// Whether [`Vault::sign`] made `signature`; compared in constant time.
+    pub fn verify(&self, purpose: &str, claim: &[u8], signature: &[u8]) -> bool {
+        let signed = [purpose.as_bytes(), &[0], claim].concat();
+        hmac::verify(&self.0.signing, &signed, signature).is_ok()
     }
 
     /// Seals `plaintext` for the place `place` (such as `sender_configs/<id>/secret`): it opens nowhere else, so a

@@ -102,7 +102,7 @@ impl Judge<'_> {
                 let sha256 = BlobHash::of(&content);
                 let inline = inline.unwrap_or(content_id.is_some());
                 let size = content.len() as u64;
-                Ok((Attachment { filename, mime, size, sha256, content_id, inline }, content))
+                Ok((Attachment { filename, mime, size, sha256, content_id, inline, link: None }, content))
             }
             _ => Err(faults),
         }

@@ -1,5 +1,6 @@
 //! What one email may be at most.
 
+use crate::base::vault::Vault;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,8 +17,23 @@ pub struct IntakeLimits {
     pub attachments_bytes: u64,
     /// Media types that may be attached, lower case.
     pub allowed_types: BTreeSet<String>,
+    /// Larger files are kept and linked to instead of carried.
+    pub links: Option<LinkRule>,
     /// Whether the types bind every surface, not only the Emails API.
     pub types_everywhere: bool,
+}
+
+/// When a file is linked to, and how.
+#[derive(Clone, Debug)]
+pub struct LinkRule {
+    /// Files of more bytes are linked to, unless they stand inside the message.
+    pub above_bytes: u64,
+    /// Where this installation is reached, without a slash at its end.
+    pub base_url: String,
+    /// How long a link holds: as long as files are kept.
+    pub lifetime: Duration,
+    /// Signs the links.
+    pub vault: Vault,
 }
 
 /// Subject, in characters: what fits one header line of RFC 5322 2.1.1 unfolded.

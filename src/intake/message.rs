@@ -6,11 +6,12 @@ use super::limits::{
 };
 use super::{Intake, Prepared, Submission, addresses, attachments, new_id, sender, unavailable};
 use crate::auth::Caller;
+use crate::auth::link::FileLink;
 use posthaste_mail::header::{HeaderName, HeaderValue};
 use posthaste_model::credential::KeyMode;
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::{Draft, Field};
-use posthaste_model::email::{Content, Email, Parts, Priority, TemplateRef};
+use posthaste_model::email::{Attachment, Content, Email, Parts, Priority, TemplateRef};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::template::Template;
 use posthaste_model::{EmailId, Timestamp};
@@ -63,6 +64,8 @@ impl Intake {
         if let Some(at) = send_at {
             decisions.push(Decision::new("schedule", at.to_string(), "send_at lies ahead"));
         }
+        let mut described = files.described;
+        self.link_large(&mut described, caller, id, now);
         let email = Email {
             id,
             client_id: caller.client.id,
@@ -76,7 +79,7 @@ impl Intake {
             reply_to,
             subject,
             content: Content::Parts(parts(draft, template.as_deref(), headers)),
-            attachments: files.described,
+            attachments: described,
             tags: draft.tags.clone(),
             metadata: draft.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             event_id: draft.event_id,
@@ -162,6 +165,18 @@ impl Intake {
         }
         let parts = parts(draft, template, Vec::new());
         self.renderer.check(caller.client.id, &parts, template).map(|rendered| rendered.subject)
+    }
+
+    /// Gives the files that are too large to be carried their links.
+    fn link_large(&self, files: &mut [Attachment], caller: &Caller, email_id: EmailId, now: Timestamp) {
+        let Some(rule) = &self.limits.links else { return };
+        let expires_at = now.plus(rule.lifetime);
+        for (index, file) in (0_u16..).zip(files) {
+            if file.size > rule.above_bytes && !file.inline {
+                let link = FileLink { client_id: caller.client.id, email_id, index, expires_at };
+                file.link = Some(format!("{}/files/{}", rule.base_url, link.token(&rule.vault)));
+            }
+        }
     }
 
     async fn files(&self, draft: &Draft, faults: &mut Vec<Fault>) -> attachments::Files {

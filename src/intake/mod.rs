@@ -14,7 +14,7 @@ mod sender;
 
 pub use batch::BatchAccepted;
 pub use dry_run::DryRun;
-pub use limits::IntakeLimits;
+pub use limits::{IntakeLimits, LinkRule};
 
 use crate::auth::{Auth, AuthError, Caller};
 use crate::base::chance::Chance;

@@ -20,7 +20,8 @@ pub(super) struct Bodies<'a> {
     pub(super) text: Option<&'a str>,
 }
 
-/// Writes the message of `email`, without signature. `files` are the contents of its attachments, in their order.
+/// Writes the message of `email`, without signature. `files` are the contents of the attachments
+/// it carries, in their order.
 pub(super) fn write(
     email: &Email,
     parts: &Parts,
@@ -88,7 +89,8 @@ fn mailboxes(email: &Email, kind: RecipientKind) -> Vec<Mailbox> {
 }
 
 fn attachments<'a>(email: &'a Email, files: &'a [Bytes]) -> Vec<AttachmentPart<'a>> {
-    let each = email.attachments.iter().zip(files).map(|(attachment, content)| AttachmentPart {
+    let carried = email.attachments.iter().filter(|attachment| attachment.link.is_none());
+    let each = carried.zip(files).map(|(attachment, content)| AttachmentPart {
         filename: &attachment.filename,
         mime: &attachment.mime,
         content,

@@ -4,6 +4,7 @@
 //! message is made at delivery ([`Renderer::message`]), from the same parts, with the same bytes on every attempt.
 
 mod check;
+mod links;
 mod message;
 mod renderer;
 pub mod schema;

@@ -1,6 +1,7 @@
 //! The renderer: fetches what an email needs (template, files, keys) and puts it together, with the heavy part of
 //! the work off the async threads and no more of it at once than there are processors.
 
+use super::links::{with_links_html, with_links_text};
 use super::message::{self, Bodies};
 use super::signers::{SignerCache, Signers};
 use super::template::TemplateError;
@@ -129,8 +130,9 @@ impl Renderer {
             return Ok(Rendered { subject: email.subject.clone(), ..Rendered::default() });
         };
         let wording = self.wording(email, parts).await?;
-        let html = render(Part::Html, parts, wording.as_deref())?.map(Cow::into_owned);
-        let text = render(Part::Text, parts, wording.as_deref())?.map(Cow::into_owned);
+        let html = render(Part::Html, parts, wording.as_deref())?.map(|html| with_links_html(html, email));
+        let text = render(Part::Text, parts, wording.as_deref())?.map(|text| with_links_text(text, email));
+        let (html, text) = (html.map(Cow::into_owned), text.map(Cow::into_owned));
         Ok(check::complete(email.subject.clone(), html, text))
     }
 
@@ -146,11 +148,11 @@ impl Renderer {
         let wording = self.wording(email, parts).await?;
         let signers = self.0.signers.of(&email.domain).await?;
         let mut files = Vec::with_capacity(email.attachments.len());
-        for attachment in &email.attachments {
+        for attachment in email.attachments.iter().filter(|attachment| attachment.link.is_none()) {
             files.push(self.0.blobs.get(&attachment.sha256).await.map_err(RenderError::Blob)?);
         }
-        let html = render(Part::Html, parts, wording.as_deref())?;
-        let text = render(Part::Text, parts, wording.as_deref())?;
+        let html = render(Part::Html, parts, wording.as_deref())?.map(|html| with_links_html(html, email));
+        let text = render(Part::Text, parts, wording.as_deref())?.map(|text| with_links_text(text, email));
         let bodies = Bodies { html: html.as_deref(), text: text.as_deref() };
         let size = html.as_ref().map_or(0, |html| html.len())
             + text.as_ref().map_or(0, |text| text.len())

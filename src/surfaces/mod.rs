@@ -2,6 +2,7 @@
 //! Here, and only here, the dialects meet.
 
 pub mod emails_api;
+pub mod files;
 pub mod http;
 pub mod inbox;
 pub mod ops;
@@ -23,6 +24,8 @@ pub struct Doors {
 pub struct ApiDoors {
     /// The Emails API.
     pub emails: emails_api::EmailsApi,
+    /// Linked attachments.
+    pub files: files::Files,
     /// The inbox of kept mail.
     pub inbox: inbox::Inbox,
 }
@@ -34,6 +37,7 @@ pub fn router(doors: Doors) -> Router {
         router = router
             .merge(doors.ops.health())
             .merge(api.emails.router())
+            .merge(api.files.router())
             .merge(api.inbox.router())
             .route("/", get(async || Redirect::to("/inbox").into_response()));
     }

@@ -87,6 +87,9 @@ pub struct Attachment {
     /// Shown inside the message rather than beside it.
     #[serde(default)]
     pub inline: bool,
+    /// The message carries this signed, expiring link instead of the file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<String>,
 }
 
 /// SHA-256 of a blob's bytes, shown in lower-case hexadecimal.

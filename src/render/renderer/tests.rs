@@ -181,6 +181,7 @@ async fn files_come_from_the_blobs() {
             sha256: BlobHash::of(&content),
             content_id: None,
             inline: false,
+            link: None,
         };
         let mut email = email(parts(json!({"text": "see the file"})));
         email.attachments.push(attachment);

@@ -39,3 +39,34 @@ pub fn empty(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+/// `Content-Disposition` with the name for all readers and for those that know UTF-8 (RFC 6266, section 4.3).
+pub fn disposition(name: &str) -> HeaderValue {
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' })
+        .collect();
+    let coded = name.bytes().fold(String::new(), |mut coded, byte| {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            coded.push(char::from(byte));
+        } else {
+            coded.push_str(&format!("%{byte:02X}"));
+        }
+        coded
+    });
+    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{coded}");
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_cannot_leave_their_header() {
+        assert_eq!(
+            disposition("größe \"x\"; a=b.pdf").to_str().expect("ASCII"),
+            "attachment; filename=\"gr__e _x__ a_b.pdf\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%22x%22%3B%20a%3Db.pdf"
+        );
+    }
+}

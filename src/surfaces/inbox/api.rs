@@ -121,28 +121,10 @@ fn attached(opened: &Opened, index: &str) -> Result<Response, Problem> {
 fn file(content: Bytes, media_type: &'static str, name: &str) -> Response {
     let mut response = answer::bytes_as(StatusCode::OK, HeaderValue::from_static(media_type), content);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_DISPOSITION, disposition(name));
+    headers.insert(CONTENT_DISPOSITION, answer::disposition(name));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     response
-}
-
-/// `Content-Disposition` with the name for all readers and for those that know UTF-8 (RFC 6266, section 4.3).
-fn disposition(name: &str) -> HeaderValue {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' })
-        .collect();
-    let coded = name.bytes().fold(String::new(), |mut coded, byte| {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-            coded.push(char::from(byte));
-        } else {
-            coded.push_str(&format!("%{byte:02X}"));
-        }
-        coded
-    });
-    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{coded}");
-    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 pub(super) async fn delete(
@@ -174,17 +156,4 @@ pub(super) async fn no_such_path(request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
     Problem::new(problem::NOT_FOUND, "there is no such path; docs/inbox.md lists them")
         .into_response(&exchange::of(&parts))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_files_cannot_leave_their_header() {
-        assert_eq!(
-            disposition("größe \"x\"; a=b.pdf").to_str().expect("ASCII"),
-            "attachment; filename=\"gr__e _x__ a_b.pdf\"; filename*=UTF-8''gr%C3%B6%C3%9Fe%20%22x%22%3B%20a%3Db.pdf"
-        );
-    }
 }

@@ -36,6 +36,7 @@ async fn what_was_accepted_is_read_back(store: &Store) {
         sha256: BlobHash::of(b"abc"),
         content_id: Some("logo".into()),
         inline: true,
+        link: None,
     }];
     full.content = Content::Parts(Parts {
         html: Some("<p>{{name}}</p>".into()),

@@ -28,6 +28,7 @@ fn with_blob(mut email: Email) -> Email {
         sha256: BlobHash::of(b"a"),
         content_id: None,
         inline: false,
+        link: None,
     }];
     email
 }
