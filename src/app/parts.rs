@@ -6,6 +6,7 @@ use crate::auth::Auth;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
+use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
@@ -74,6 +75,8 @@ pub struct App {
     pub admin: Admin,
     /// Rung when the inbox takes a message.
     pub inbox_bell: InboxBell,
+    /// Runs requests and what outlives them; ended before the workers.
+    pub front: Tasks,
     /// Named places to stop at.
     pub faults: Faults,
 }
@@ -84,6 +87,7 @@ impl App {
         refuse_what_is_missing(&settings)?;
         let (clock, chance, metrics) = (Clock::system(), Chance::new(), Metrics::new());
         let faults = options.faults.clone();
+        let tasks = Tasks::observed_by(&metrics);
         let data = DataDirectory::prepare(&settings.data.dir)?;
         let key = match &settings.secrets.encryption_key {
             Some(given) => given.clone(),
@@ -108,6 +112,7 @@ impl App {
             chance: chance.clone(),
             limits: intake_limits(&settings, &vault),
             idempotency_keep: settings.idempotency.keep,
+            tasks: tasks.clone(),
             faults: faults.clone(),
         });
         let admin = Admin::new(AdminParts {
@@ -118,6 +123,7 @@ impl App {
             chance: chance.clone(),
         });
         Ok(Self {
+            front: tasks,
             limits: Limits::memory(),
             inbox_bell: InboxBell::new(),
             settings,
@@ -148,7 +154,7 @@ impl App {
             chance: &self.chance,
             faults: &self.faults,
         };
-        transports::build(&self.settings.transports, &ground)
+        transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)
     }
 }
 

@@ -79,7 +79,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let mut stop = StopSignals::listen()?;
     let app = App::build(settings, options).await?;
     let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
-    let (front, back) = (Tasks::observed_by(&app.metrics), Tasks::observed_by(&app.metrics));
+    let (front, back) = (app.front.clone(), Tasks::observed_by(&app.metrics));
 
     if roles.worker {
         // Its tasks run until their shutdown; nothing here has to hold it.

@@ -23,8 +23,13 @@ pub struct Ground<'a> {
     pub faults: &'a Faults,
 }
 
-/// Every configured transport, with the operator's limits on it.
-pub fn build(settings: &[TransportSettings], ground: &Ground<'_>) -> Result<Vec<Way>, StartError> {
+/// Every configured transport, with the operator's limits on it: `attempts_at_once` (`delivery.workers`) holds for each,
+/// so that one that is stuck leaves the others theirs.
+pub fn build(
+    settings: &[TransportSettings],
+    attempts_at_once: usize,
+    ground: &Ground<'_>,
+) -> Result<Vec<Way>, StartError> {
     let tls = tls_client_config(None).map_err(|error| StartError::Setting(error.to_string()))?;
     let mut ways = Vec::with_capacity(settings.len());
     for one in settings {
@@ -61,7 +66,7 @@ pub fn build(settings: &[TransportSettings], ground: &Ground<'_>) -> Result<Vec<
         };
         ways.push(Way {
             transport,
-            max_in_flight: one.max_connections,
+            max_in_flight: one.max_connections.min(attempts_at_once),
             rate: one.rate,
             daily_quota: one.daily_quota,
         });

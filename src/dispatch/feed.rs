@@ -7,6 +7,7 @@ use posthaste_store::StoreError;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Claims in one commit at most.
@@ -56,7 +57,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
             () = worker.stopping.cancelled() => return Ok(()),
             () = worker.holdings.wait_for_room() => {}
         }
-        if !worker.trusts_the_clock().await {
+        if worker.is_behind.load(Ordering::Acquire) || !worker.trusts_the_clock().await {
             tokio::select! {
                 () = worker.stopping.cancelled() => return Ok(()),
                 () = tokio::time::sleep(PAUSE) => continue,

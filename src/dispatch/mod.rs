@@ -40,6 +40,7 @@ use posthaste_model::WorkerId;
 use posthaste_model::fault::Faults;
 use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
@@ -120,6 +121,7 @@ impl Dispatch {
         let pulse = Pulse::new(settings.dead_after.mul_f64(0.8));
         let (finished, outcomes) = mpsc::unbounded_channel();
         let worker = Arc::new(Worker {
+            is_behind: AtomicBool::new(false),
             id,
             node: record.node.clone(),
             hopper: queue.attach(id, settings.lease),

@@ -9,6 +9,7 @@ use posthaste_model::outcome::{Outcome, RecipientOutcome};
 use posthaste_model::{EmailId, Status};
 use posthaste_store::{SettleResult, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -142,11 +143,16 @@ impl Worker {
         loop {
             match call().await {
                 Err(error) if error.is_transient() => {
+                    // Leases of what finished may run out meanwhile: nothing is claimed before it is recorded.
+                    self.is_behind.store(true, Ordering::Release);
                     tracing::warn!(%error, waited_ms = wait.as_millis() as u64, "outcomes wait for the store");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY_MAX);
                 }
-                done => return done,
+                done => {
+                    self.is_behind.store(false, Ordering::Release);
+                    return done;
+                }
             }
         }
     }

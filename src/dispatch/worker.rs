@@ -16,6 +16,7 @@ use posthaste_model::fault::Faults;
 use posthaste_model::{ClientId, Timestamp, WorkerId};
 use posthaste_store::Store;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
@@ -26,6 +27,8 @@ const DUE_TIMES_MAX: usize = 4096;
 
 /// One worker: a process in one life.
 pub(super) struct Worker {
+    /// Outcomes wait for a store that cannot be written.
+    pub is_behind: AtomicBool,
     pub id: WorkerId,
     /// Its node's name.
     pub node: String,

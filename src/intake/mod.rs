@@ -20,6 +20,7 @@ use crate::auth::{Auth, AuthError, Caller};
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
+use crate::base::tasks::Tasks;
 use crate::blobs::Blobs;
 use crate::queue::{Queue, Reservation};
 use crate::render::Renderer;
@@ -102,6 +103,8 @@ pub struct IntakeParts {
     pub limits: IntakeLimits,
     /// How long an idempotency key is kept.
     pub idempotency_keep: Duration,
+    /// Sees a commit through when the caller has gone.
+    pub tasks: Tasks,
     /// Crash points.
     pub faults: Faults,
 }
@@ -233,20 +236,37 @@ impl Intake {
             emails,
             now,
         };
-        match self.store.accept(acceptance).await.map_err(|error| unavailable(&error))? {
-            AcceptResult::Accepted { claims } => {
+        // In a task of its own: a caller that hangs up must not leave a stored email without its worker.
+        let intake = self.clone();
+        let stored = self
+            .tasks
+            .spawn("intake.commit", async move { intake.store_and_hand_over(acceptance, reservation).await });
+        let stored = stored.await.map_err(|_| no_room())?.map_err(|error| unavailable(&error))?;
+        match stored {
+            AcceptResult::Accepted { .. } => {
                 log_accepted(&judged);
-                match reservation {
-                    Some(reservation) if !claims.is_empty() => reservation.hand_over(claims),
-                    _ => self.queue.ring(),
-                }
-                self.faults.crash_at(FaultPoint::Rung);
                 Ok(Committed::Stored(judged))
             }
             AcceptResult::Replayed(answer) => Ok(Committed::Replayed(answer)),
             AcceptResult::KeyReused => Err(Refusal::IdempotencyKeyReused),
             AcceptResult::StaleRevision => Ok(Committed::Stale),
         }
+    }
+
+    async fn store_and_hand_over(
+        &self,
+        acceptance: Acceptance,
+        reservation: Option<Reservation>,
+    ) -> Result<AcceptResult, StoreError> {
+        let mut result = self.store.accept(acceptance).await?;
+        if let AcceptResult::Accepted { claims } = &mut result {
+            match reservation {
+                Some(reservation) if !claims.is_empty() => reservation.hand_over(std::mem::take(claims)),
+                _ => self.queue.ring(),
+            }
+            self.faults.crash_at(FaultPoint::Rung);
+        }
+        Ok(result)
     }
 
     /// The way an email would take now, and why, for dry runs and explain.
@@ -257,8 +277,9 @@ impl Intake {
 
     /// Room in a local worker for those that are due at once.
     fn room_for(&self, emails: &[Arc<Email>], now: Timestamp) -> Option<Reservation> {
-        let due = emails.iter().filter(|email| initial_status(email, now) == Status::Queued).count();
-        if due == 0 { None } else { self.queue.reserve(due) }
+        let due = || emails.iter().filter(|email| initial_status(email, now) == Status::Queued);
+        let count = due().count();
+        if count == 0 { None } else { self.queue.reserve(count, due().map(|email| email.body_bytes()).sum()) }
     }
 }
 

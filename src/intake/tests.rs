@@ -1,6 +1,7 @@
 use super::*;
 use crate::admin::{Actor, Admin, AdminParts, NewDomain, NewKey};
 use crate::auth::Freshness;
+use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::directory::Directory;
 use crate::routing::INBOX;
@@ -32,9 +33,11 @@ async fn installation() -> Installation {
         attachment_bytes: 1 << 20,
         attachments_bytes: 1 << 20,
         allowed_types: BTreeSet::from(["text/plain".to_owned()]),
+        links: None,
         types_everywhere: false,
     };
     let intake = Intake::new(IntakeParts {
+        tasks: Tasks::new(),
         store: store.clone(),
         blobs: blobs.clone(),
         renderer,

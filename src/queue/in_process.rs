@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// Bytes of email that may wait in a local worker's memory; what is over stays in the store.
+const ROOM_BYTES: usize = 64 * 1024 * 1024;
+
 /// The embedded queue.
 #[derive(Clone, Debug)]
 pub struct InProcess(Arc<Shared>);
@@ -25,6 +28,7 @@ struct Desk {
     worker: WorkerId,
     lease: Duration,
     room: AtomicUsize,
+    room_bytes: AtomicUsize,
     waiting: Mutex<VecDeque<Claim>>,
     arrived: Notify,
     closed: AtomicBool,
@@ -36,9 +40,10 @@ impl Desk {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self, count: usize) {
+    fn give_back(&self, count: usize, bytes: usize) {
         if count > 0 {
             self.room.fetch_add(count, Ordering::AcqRel);
+            self.room_bytes.fetch_add(bytes, Ordering::AcqRel);
         }
     }
 }
@@ -48,11 +53,19 @@ impl InProcess {
         Self(Arc::new(Shared { capacity, desk: RwLock::new(None), bell: Notify::new() }))
     }
 
-    pub(super) fn reserve(&self, count: usize) -> Option<Reservation> {
+    pub(super) fn reserve(&self, count: usize, bytes: usize) -> Option<Reservation> {
         let desk = self.0.desk.read().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let taken =
-            desk.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, |room| room.checked_sub(count));
-        taken.ok().map(|_| Reservation { desk, count })
+        let take = |room: &AtomicUsize, amount: usize| {
+            room.try_update(Ordering::AcqRel, Ordering::Acquire, |room| room.checked_sub(amount)).is_ok()
+        };
+        if !take(&desk.room, count) {
+            return None;
+        }
+        if !take(&desk.room_bytes, bytes) {
+            desk.room.fetch_add(count, Ordering::AcqRel);
+            return None;
+        }
+        Some(Reservation { desk, count, bytes })
     }
 
     pub(super) fn ring(&self) {
@@ -64,6 +77,7 @@ impl InProcess {
             worker,
             lease,
             room: AtomicUsize::new(self.0.capacity),
+            room_bytes: AtomicUsize::new(ROOM_BYTES),
             waiting: Mutex::new(VecDeque::new()),
             arrived: Notify::new(),
             closed: AtomicBool::new(false),
@@ -78,6 +92,7 @@ impl InProcess {
 pub struct Reservation {
     desk: Arc<Desk>,
     count: usize,
+    bytes: usize,
 }
 
 impl Reservation {
@@ -99,6 +114,7 @@ impl Reservation {
             return;
         }
         self.count -= used;
+        self.bytes = self.bytes.saturating_sub(weight(&claims));
         self.desk.waiting().extend(claims);
         self.desk.arrived.notify_one();
     }
@@ -106,8 +122,14 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.desk.give_back(self.count);
+        self.desk.room.fetch_add(self.count, Ordering::AcqRel);
+        self.desk.room_bytes.fetch_add(self.bytes, Ordering::AcqRel);
     }
+}
+
+/// Bytes of the emails of some claims.
+fn weight(claims: &[Claim]) -> usize {
+    claims.iter().map(|claim| claim.email.body_bytes()).sum()
 }
 
 /// The worker's end: what was handed over, and the bell.
@@ -137,7 +159,7 @@ impl Hopper {
             let count = waiting.len().min(max);
             (waiting.drain(..count).collect(), !waiting.is_empty())
         };
-        self.desk.give_back(batch.len());
+        self.desk.give_back(batch.len(), weight(&batch));
         if more {
             // One ring may have stood for several hand-overs: pass it on.
             self.desk.arrived.notify_one();
@@ -185,22 +207,24 @@ mod tests {
     #[test]
     fn no_worker_no_room() {
         let queue = InProcess::new(2);
-        assert!(queue.reserve(1).is_none());
+        assert!(queue.reserve(1, 10).is_none());
         let hopper = queue.attach(worker(), Duration::from_secs(60));
-        let first = queue.reserve(2);
+        let first = queue.reserve(2, 10);
         assert!(first.is_some());
-        assert!(queue.reserve(1).is_none(), "full");
+        assert!(queue.reserve(1, 10).is_none(), "full");
         drop(first);
-        assert!(queue.reserve(2).is_some(), "an unused reservation gives its room back");
+        assert!(queue.reserve(2, 10).is_some(), "an unused reservation gives its room back");
+        assert!(queue.reserve(1, ROOM_BYTES + 1).is_none(), "too large for the memory");
+        assert!(queue.reserve(2, ROOM_BYTES).is_some(), "a refusal keeps no room");
         hopper.close();
-        assert!(queue.reserve(1).is_none(), "closed");
+        assert!(queue.reserve(1, 10).is_none(), "closed");
     }
 
     #[test]
     fn a_lease_is_counted_from_the_acceptance() {
         let queue = InProcess::new(1);
         let _hopper = queue.attach(worker(), Duration::from_secs(60));
-        let lease = queue.reserve(1).map(|r| r.lease_until(Timestamp::from_millis(1000)));
+        let lease = queue.reserve(1, 10).map(|r| r.lease_until(Timestamp::from_millis(1000)));
         assert_eq!(lease, Some(Timestamp::from_millis(61_000)));
     }
 

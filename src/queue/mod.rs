@@ -24,11 +24,11 @@ impl Queue {
         Self::InProcess(in_process::InProcess::new(capacity))
     }
 
-    /// Room for `count` emails in the local worker's memory; `None`: no local worker, or no room. Reserved before the
+    /// Room for `count` emails of `bytes` in all in the local worker's memory; `None`: no local worker, or no room. Reserved before the
     /// commit, so that the same commit can lease them.
-    pub fn reserve(&self, count: usize) -> Option<Reservation> {
+    pub fn reserve(&self, count: usize, bytes: usize) -> Option<Reservation> {
         match self {
-            Self::InProcess(queue) => queue.reserve(count),
+            Self::InProcess(queue) => queue.reserve(count, bytes),
         }
     }
 

@@ -250,6 +250,17 @@ pub struct Email {
     pub decisions: Vec<Decision>,
 }
 
+impl Email {
+    /// Roughly how many bytes the email takes in memory: what its sender can make large.
+    pub fn body_bytes(&self) -> usize {
+        let length = |part: &Option<String>| part.as_ref().map_or(0, String::len);
+        match &self.content {
+            Content::Parts(parts) => length(&parts.html) + length(&parts.text) + self.subject.len() + 1024,
+            Content::Raw { .. } => 1024,
+        }
+    }
+}
+
 /// What became of one recipient so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientState {

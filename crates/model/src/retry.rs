@@ -190,7 +190,7 @@ impl Attempt<'_> {
                 held.held = true;
                 held
             }
-            RecipientOutcome::Uncertain(f) if uncertain_ends > 1 || exhausted => {
+            RecipientOutcome::Uncertain(f) if uncertain_ends > 1 => {
                 let detail = format!("possibly delivered: {}", f.message);
                 verdict(Failed, Some(FailureCode::TransportError), detail, EventKind::Failed, None)
             }

@@ -205,7 +205,7 @@ impl Stage {
     pub async fn accept(&self, emails: Vec<Email>) -> Vec<EmailId> {
         let ids = emails.iter().map(|email| email.id).collect();
         let now = self.clock.now();
-        let reservation = self.queue.reserve(emails.len());
+        let reservation = self.queue.reserve(emails.len(), 0);
         let lease = reservation.as_ref().map(|r| Lease { worker: r.worker(), until: r.lease_until(now) });
         let acceptance = Acceptance {
             emails: emails.into_iter().map(Arc::new).collect(),
