@@ -90,7 +90,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let router = surfaces::router(doors::build(&app, roles, &health, &front));
     let listener = bind(&app, router)?;
     let address = listener.address;
-    data.write_address("http", address)?;
+    // `http` is where requests are taken; a further worker's probes stand beside it under its own name.
+    let reached_as = if roles.api { "http" } else { &seat.name };
+    data.write_address(reached_as, address)?;
     tracing::info!(%address, roles = roles.words(), version = env!("CARGO_PKG_VERSION"), "posthaste listens");
     listener.run(&front, &app);
     if let Some(welcome) = welcome {
@@ -105,7 +107,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     front.shutdown(drain.mul_f64(REQUESTS_DRAIN)).await;
     back.shutdown(deadline.saturating_duration_since(Instant::now())).await;
     app.store.close().await;
-    data.remove_address("http");
+    data.remove_address(reached_as);
     tracing::info!("stopped");
     drop(seat);
     Ok(())
