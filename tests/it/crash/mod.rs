@@ -6,3 +6,4 @@ mod faults;
 mod kills;
 mod poison;
 mod stops;
+mod workers;

@@ -21,12 +21,14 @@ pub struct ServerOptions {
     env: Vec<(OsString, OsString)>,
     toml: Option<String>,
     data: Option<PathBuf>,
+    /// The role, and the file that will say where it listens.
+    role: Option<(&'static str, String)>,
 }
 
 impl Default for ServerOptions {
     /// Limits that no journey reaches by accident; mail stays in the inbox.
     fn default() -> Self {
-        let options = Self { env: Vec::new(), toml: None, data: None };
+        let options = Self { env: Vec::new(), toml: None, data: None, role: None };
         options
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HTTP_LISTEN", "127.0.0.1:0")
@@ -77,6 +79,18 @@ impl ServerOptions {
     pub fn data_at(mut self, directory: &Path) -> Self {
         self.data = Some(directory.to_owned());
         self
+    }
+
+    /// Serves requests only; others deliver.
+    pub fn api_only(mut self) -> Self {
+        self.role = Some(("api", "http.addr".to_owned()));
+        self
+    }
+
+    /// Delivers only, as the `number`th worker on the data of `server`.
+    pub fn worker_beside(mut self, server: &Server, number: usize) -> Self {
+        self.role = Some(("worker", format!("worker-{number}.addr")));
+        self.data_at(&server.data())
     }
 
     /// Crashes at a named place (debug builds only).
@@ -136,10 +150,8 @@ impl Server {
 
     /// Starts the process, without waiting for anything.
     pub fn spawn(&mut self) {
-        for name in ["http.addr", "smtp.addr"] {
-            // Left by an earlier life; absent is as good.
-            let _ = fs::remove_file(self.data().join("run").join(name));
-        }
+        // Left by an earlier life; absent is as good.
+        let _ = fs::remove_file(self.address_file());
         self.address = None;
         let log = |name: &str| -> File {
             let path = self.directory.path().join(name);
@@ -147,6 +159,9 @@ impl Server {
         };
         let mut command = self.command();
         command.arg("serve").stdin(Stdio::null());
+        if let Some((role, _)) = &self.options.role {
+            command.args(["--role", role]);
+        }
         command.stdout(log("stdout")).stderr(log("stderr"));
         self.child = Some(command.spawn().expect("the program starts"));
     }
@@ -154,7 +169,7 @@ impl Server {
     /// Waits until `/readyz` says yes.
     #[track_caller]
     pub fn wait_ready(&mut self) {
-        let file = self.data().join("run/http.addr");
+        let file = self.address_file();
         eventually("the server is ready", || {
             if let Some(status) = self.exited() {
                 panic!("the server ended ({status}) before it was ready:\n{}", self.stderr());
@@ -164,6 +179,11 @@ impl Server {
             let ready = http::request(address, "GET", "/readyz", &[], b"").ok()?;
             (ready.status == 200).then_some(())
         });
+    }
+
+    fn address_file(&self) -> PathBuf {
+        let name = self.options.role.as_ref().map_or("http.addr", |(_, file)| file);
+        self.data().join("run").join(name)
     }
 
     /// The program, in this server's directory and environment.
@@ -390,7 +410,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill9();
         if std::thread::panicking() {
-            eprintln!("--- the server's output\n{}\n--- its log\n{}", self.stdout(), self.stderr());
+            let log = self.stderr();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines[lines.len().saturating_sub(100)..].join("\n");
+            eprintln!("--- the server's output\n{}\n--- the end of its log\n{end}", self.stdout());
         }
     }
 }

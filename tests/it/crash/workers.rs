@@ -1,0 +1,72 @@
+//! A3: several workers on one store; each email goes out once, whoever claims it, and a dead worker's mail is taken over.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::count::seen;
+use crate::emails_api::{email_to, with};
+use crate::harness::{Relay, Server, ServerOptions, eventually, soon};
+
+/// Outcomes that one commit may hold: what the relay took and the store did not yet know when the worker died. Workers
+/// that wait for each other's commits come near it; one alone does not.
+const COMMIT: usize = 256;
+
+/// Has emails accepted that all become due at one moment, so that the workers compete for them.
+fn due_together(server: &Server, count: usize, ahead: Duration) {
+    let at = soon(ahead);
+    let numbers: Vec<usize> = (0..count).collect();
+    for numbers in numbers.chunks(500) {
+        let emails: Vec<Value> = numbers
+            .iter()
+            .map(|n| with(email_to("user@client.com", &format!("token-{n}.")), json!({"send_at": at})))
+            .collect();
+        server.post("/api/emails/batch", &json!({ "emails": emails })).expect(202);
+    }
+}
+
+fn workers(server: &Server, relay: &Relay, count: usize) -> Vec<Server> {
+    (1..=count).map(|n| Server::start_bare(ServerOptions::to_relay(relay).worker_beside(server, n))).collect()
+}
+
+#[track_caller]
+fn all_seen(relay: &Relay, count: usize) -> HashMap<String, usize> {
+    eventually("all mail is at the relay", || {
+        let seen = seen(relay);
+        (seen.len() >= count).then_some(seen)
+    })
+}
+
+#[test]
+fn a3_four_workers_send_each_email_exactly_once() {
+    let relay = Relay::accepting();
+    let server = Server::start(ServerOptions::to_relay(&relay).api_only());
+    let _workers = workers(&server, &relay, 4);
+    due_together(&server, 2000, Duration::from_secs(4));
+    let seen = all_seen(&relay, 2000);
+    eventually("all is recorded", || {
+        let sent = server.get("/api/emails?status=sent&count=true").expect(200).json();
+        (sent["total"] == 2000).then_some(())
+    });
+    assert!(seen.values().all(|times| *times == 1), "sent twice");
+    assert_eq!(relay.messages().len(), 2000);
+}
+
+#[test]
+fn a3_what_a_killed_worker_held_is_sent_by_another() {
+    let relay = Relay::accepting();
+    let server = Server::start(ServerOptions::to_relay(&relay).api_only());
+    // The lease is longer than the test: only the worker's silence can end it.
+    let lease = |options: ServerOptions| options.env("POSTHASTE_DELIVERY__LEASE", "10m");
+    let mut workers: Vec<Server> = (1..=2)
+        .map(|n| Server::start_bare(lease(ServerOptions::to_relay(&relay).worker_beside(&server, n))))
+        .collect();
+    due_together(&server, 1000, Duration::from_secs(2));
+    eventually("the worker is at it", || (relay.messages().len() >= 50).then_some(()));
+    workers[0].kill9();
+    let before = relay.messages().len();
+    let seen = all_seen(&relay, 1000);
+    let doubles = seen.values().filter(|times| **times > 1).count();
+    assert!(doubles <= COMMIT, "{doubles} of {before} sent twice");
+}
