@@ -30,7 +30,7 @@ pub(super) async fn take_over(worker: Arc<Worker>) -> Result<(), Infallible> {
         }
         let stuck = worker.lanes.are_stuck(Instant::now());
         // What stays in the hopper fills it, and then accepted mail simply stays in the store.
-        let max = if stuck { TRICKLE } else { worker.holdings.room().clamp(1, BATCH_MAX) };
+        let max = if stuck { TRICKLE } else { worker.holdings.share().min(BATCH_MAX) };
         let batch = tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return Ok(()),
@@ -67,7 +67,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         // Asked before looking, so that what falls due meanwhile is not overlooked.
         let next = worker.due_times.next_after(now);
         let stuck = worker.lanes.are_stuck(Instant::now());
-        let limit = if stuck { TRICKLE } else { worker.holdings.room().min(BATCH_MAX) };
+        let limit = if stuck { TRICKLE } else { worker.holdings.share().min(BATCH_MAX) };
         let wait = match worker.claim_due(limit).await {
             // There may be more.
             Ok(claimed) if claimed >= limit && !stuck => continue,

@@ -50,6 +50,12 @@ impl Holdings {
         self.0.capacity.saturating_sub(self.len())
     }
 
+    /// How many one of the two feeds may take now: both may ask at the same time, and what they take together must fit
+    /// the lane of the one way out, or it would be moved about.
+    pub fn share(&self) -> usize {
+        (self.room().saturating_sub(self.0.capacity / 16) / 2).max(1)
+    }
+
     /// How many are held.
     pub fn len(&self) -> usize {
         self.leases().len()
