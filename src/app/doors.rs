@@ -1,7 +1,7 @@
 //! The surfaces of one process, built on its parts.
 
 use super::{App, Roles};
-use crate::base::tasks::Tasks;
+use crate::dispatch::Dispatch;
 use crate::health::Health;
 use crate::surfaces::emails_api::{EmailsApi, EmailsApiParts};
 use crate::surfaces::files::Files;
@@ -16,17 +16,18 @@ use tokio::sync::Semaphore;
 const STREAMS: usize = 1000;
 
 /// The doors that `roles` open.
-pub(super) fn build(app: &App, roles: Roles, health: &Health, tasks: &Tasks) -> Doors {
+pub(super) fn build(app: &App, roles: Roles, health: &Health, worker: Option<Dispatch>) -> Doors {
     let ops = Ops {
         health: health.clone(),
         metrics: app.metrics.clone(),
         store: app.store.clone(),
         clock: app.clock.clone(),
     };
-    Doors { ops, api: roles.api.then(|| api(app, tasks)) }
+    Doors { ops, api: roles.api.then(|| api(app, worker)) }
 }
 
-fn api(app: &App, tasks: &Tasks) -> ApiDoors {
+fn api(app: &App, worker: Option<Dispatch>) -> ApiDoors {
+    let tasks = &app.front;
     let limits = &app.settings.limits;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let bodies = BodySettings {
@@ -46,6 +47,7 @@ fn api(app: &App, tasks: &Tasks) -> ApiDoors {
         clock: app.clock.clone(),
         metrics: app.metrics.clone(),
         tasks: tasks.clone(),
+        worker,
         streams: Arc::new(Semaphore::new(STREAMS)),
         per_key: limits.per_key,
         per_address: limits.per_ip,

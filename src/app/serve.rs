@@ -81,13 +81,11 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
     let (front, back) = (app.front.clone(), Tasks::observed_by(&app.metrics));
 
-    if roles.worker {
-        // Its tasks run until their shutdown; nothing here has to hold it.
-        start_dispatch(&app, roles, &seat.name, &back).await?;
-    }
+    let dispatch =
+        if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
     crate::upkeep::start(upkeep_parts(&app), &back);
     let health = Health::new(health_parts(&app));
-    let router = surfaces::router(doors::build(&app, roles, &health, &front));
+    let router = surfaces::router(doors::build(&app, roles, &health, dispatch));
     let listener = bind(&app, router)?;
     let address = listener.address;
     // `http` is where requests are taken; a further worker's probes stand beside it under its own name.

@@ -7,6 +7,19 @@ use crate::base::log;
 use crate::config;
 use clap::Args;
 
+/// Settings of doors that this version does not open yet. They are known, so that one configuration serves every
+/// version; silently without effect they would mislead whoever moves an installation over.
+const WITHOUT_EFFECT: &[&str] = &[
+    "aegis.",
+    "eo.",
+    "limits.aegis",
+    "limits.login_attempts",
+    "mail_proxy.",
+    "oauth.",
+    "smtp.",
+    "webhooks.",
+];
+
 #[derive(Args)]
 pub struct Serve {
     /// What this process does: all, api, worker; several with commas or repeated
@@ -20,11 +33,13 @@ pub struct Serve {
 impl Serve {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let roles = Roles::parse(&self.role)?;
-        let settings = place.load()?.settings;
+        let loaded = place.load()?;
+        let settings = loaded.settings;
         let faults = config::faults().map_err(|error| Failure::Usage(format!("POSTHASTE_FAULT {error}")))?;
         // The data directory first: the log is written in it.
         config::DataDirectory::prepare(&settings.data.dir).map_err(app::StartError::from)?;
         let guard = log::init(&settings.log)?;
+        warn_of_settings_without_effect(&loaded.raw);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -35,5 +50,19 @@ impl Serve {
         // Writes what still waits, so that the last line is there when the process is gone.
         drop(guard);
         Ok(served?)
+    }
+}
+
+fn warn_of_settings_without_effect(raw: &config::Raw) {
+    for line in config::show(raw) {
+        let is_idle =
+            WITHOUT_EFFECT.iter().any(|start| line.key.starts_with(start)) && line.key != "smtp.hostname";
+        if is_idle && line.origin != "default" {
+            tracing::warn!(
+                key = line.key,
+                origin = line.origin,
+                "this setting has no effect in this version"
+            );
+        }
     }
 }

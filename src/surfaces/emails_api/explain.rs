@@ -3,6 +3,7 @@
 use super::emails::{call, email_id};
 use super::paths::Segment;
 use super::{EmailsApi, shapes};
+use crate::dispatch::Phase;
 use crate::surfaces::http::answer;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,6 +11,7 @@ use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::Status;
 use posthaste_model::credential::Permission;
+use posthaste_model::decision::Decision;
 use posthaste_store::EmailRecord;
 use serde_json::json;
 
@@ -24,6 +26,7 @@ pub(super) async fn show(
         let record = api.record(&caller, email_id(&id)?).await?;
         let mut decisions = record.email.decisions.clone();
         decisions.push(api.intake.explain_route(&record.email, &caller.client.name));
+        decisions.extend(circuits(&api, &record));
         let body = json!({
             "email_id": record.email.id,
             "status": record.status,
@@ -36,6 +39,26 @@ pub(super) async fn show(
         Ok(answer::json(StatusCode::OK, &body))
     })
     .await
+}
+
+/// How the circuits stand, for an email that is still to go out. Nothing where this process has no worker: another
+/// one decides.
+fn circuits(api: &EmailsApi, record: &EmailRecord) -> Option<Decision> {
+    record.next_attempt_at?;
+    let states = api.worker.as_ref()?.transports();
+    let told = states.iter().filter_map(|state| match state.circuit {
+        Phase::Closed => None,
+        Phase::Open { remaining } => {
+            Some(format!("{} is open for {} s more", state.transport, remaining.as_secs().max(1)))
+        }
+        Phase::HalfOpen => Some(format!("{} lets one probe through", state.transport)),
+    });
+    let told: Vec<String> = told.collect();
+    Some(if told.is_empty() {
+        Decision::new("breaker", "closed", "every transport takes mail")
+    } else {
+        Decision::new("breaker", "open", told.join("; "))
+    })
 }
 
 /// What has to happen for the status to change.

@@ -22,6 +22,7 @@ use crate::auth::Auth;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
+use crate::dispatch::Dispatch;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::render::Renderer;
@@ -55,6 +56,8 @@ pub struct EmailsApiParts {
     pub metrics: Metrics,
     /// Runs event streams.
     pub tasks: Tasks,
+    /// The worker of this process, if it has one: knows how the circuits stand.
+    pub worker: Option<Dispatch>,
     /// Seats for event streams.
     pub streams: Arc<Semaphore>,
     /// Requests per key unless the key has its own.
