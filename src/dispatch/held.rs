@@ -127,6 +127,15 @@ mod tests {
         assert_eq!((holdings.len(), holdings.room()), (0, 8));
     }
 
+    #[test]
+    fn what_both_feeds_take_at_once_fits_the_lane_of_the_one_way_out() {
+        for capacity in [16, 64, 4096] {
+            let holdings = Holdings::new(capacity, Pulse::new(Duration::from_hours(1)));
+            assert!(2 * holdings.share() <= capacity - capacity / 16, "{capacity}");
+            assert!(holdings.share() > 1);
+        }
+    }
+
     #[tokio::test]
     async fn room_is_announced_when_a_quarter_is_free() {
         let holdings = Holdings::new(4, Pulse::new(Duration::from_hours(1)));

@@ -1,5 +1,6 @@
 //! From the store to the relay: what goes over the wire, and what comes of each answer.
 
+mod circuit;
 mod message;
 mod postfix;
 mod recipients;

@@ -7,6 +7,7 @@ mod cancel;
 mod dry_run;
 mod faults;
 mod idempotency;
+mod links;
 mod list;
 mod manual;
 mod openapi;

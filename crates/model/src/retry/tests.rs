@@ -131,6 +131,15 @@ fn uncertain_is_tried_once_more_late_then_fails() {
 }
 
 #[test]
+fn a_first_uncertain_end_is_tried_once_more_even_after_the_last_attempt() {
+    let s = run(&claim(1, 5), vec![uncertain()], OnUncertain::Retry);
+    assert_eq!((s.status, s.next_attempt_at.is_some()), (Status::Queued, true));
+    let mut second = claim(1, 6);
+    second.uncertain_ends = 1;
+    assert_eq!(run(&second, vec![uncertain()], OnUncertain::Retry).status, Status::Failed);
+}
+
+#[test]
 fn uncertain_may_be_held_for_a_person() {
     let s = run(&claim(1, 1), vec![uncertain()], OnUncertain::Hold);
     assert_eq!((s.status, s.next_attempt_at), (Status::Queued, None));
