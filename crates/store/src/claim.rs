@@ -17,6 +17,18 @@ impl Store {
         on_engine!(self, engine => engine.claim_due(worker, now, lease_until, limit).await)
     }
 
+    /// Leases those of `emails` that are due to `worker`, for a bell that names them; the others (not due, in other
+    /// hands, gone) are left out.
+    pub async fn claim_these(
+        &self,
+        worker: WorkerId,
+        emails: &[EmailId],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        on_engine!(self, engine => engine.claim_these(worker, emails, now, lease_until).await)
+    }
+
     /// Prolongs leases; answers with the emails whose lease `worker` has lost.
     pub async fn renew_leases(
         &self,

@@ -15,6 +15,7 @@ crate::on_every_engine!(
     handing_back_does_not_count_the_attempt,
     higher_priorities_first_and_none_starves,
     four_claimers_get_each_email_once,
+    a_bell_that_names_emails_claims_only_those_that_are_due,
 );
 
 async fn a_lease_that_ran_out_is_claimed_again(store: &Store) {
@@ -108,4 +109,26 @@ async fn four_claimers_get_each_email_once(store: &Store) {
         got.sort_unstable();
         assert_eq!(got, ids, "each exactly once");
     }
+}
+
+async fn a_bell_that_names_emails_claims_only_those_that_are_due(store: &Store) {
+    let held = accept_leased(store, vec![email()]).await.remove(0).email.id;
+    let mut later = email();
+    later.send_at = Some(at(100));
+    let (due, other, later) = (email(), email(), later);
+    let named = [due.id, later.id, held, EmailId::new(NOW, chance()), due.id];
+    let other_id = other.id;
+    accept(store, vec![due.clone(), other, later.clone()]).await;
+    let claims = store.claim_these(worker(2), &named, at(1), at(61)).await.unwrap();
+    assert_eq!(claims.iter().map(|c| c.email.id).collect::<Vec<_>>(), [due.id], "once, and nothing else");
+    assert_eq!((claims[0].attempt, claims[0].fence, claims[0].lease_until), (1, 1, at(61)));
+    assert!(store.claim_these(worker(3), &named, at(1), at(61)).await.unwrap().is_empty(), "rung twice");
+    assert_eq!(claim(store, 3, at(1), 10).await[0].email.id, other_id, "what was not named waits still");
+    let late = store.claim_these(worker(3), &named, at(100), at(160)).await.unwrap();
+    let mut found: Vec<EmailId> = late.iter().map(|c| c.email.id).collect();
+    found.sort_unstable();
+    let mut expected = vec![held, due.id, later.id];
+    expected.sort_unstable();
+    assert_eq!(found, expected, "leases that ran out and mail whose time came");
+    assert!(store.claim_these(worker(3), &[], NOW, at(60)).await.unwrap().is_empty());
 }

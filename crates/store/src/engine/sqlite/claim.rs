@@ -9,7 +9,7 @@ use crate::record::{states_of, status_code, status_of};
 use posthaste_model::attempt::Claim;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::{EmailId, Status, Timestamp, WorkerId};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
 /// Priorities 1 to 5.
@@ -27,6 +27,25 @@ impl Sqlite {
     ) -> Result<Vec<Claim>, StoreError> {
         self.write(limit.max(1), move |tx| {
             let numbers = due(tx, now, limit)?;
+            if numbers.is_empty() {
+                return Ok(Vec::new());
+            }
+            let owner = tx.worker(worker, now)?;
+            numbers.into_iter().map(|n| claim(tx, n, owner, now, lease_until)).collect()
+        })
+        .await
+    }
+
+    pub(crate) async fn claim_these(
+        &self,
+        worker: WorkerId,
+        emails: &[EmailId],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let emails = emails.to_vec();
+        self.write(emails.len().max(1), move |tx| {
+            let numbers = due_among(tx, &emails, now)?;
             if numbers.is_empty() {
                 return Ok(Vec::new());
             }
@@ -92,6 +111,20 @@ fn due(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<Vec<i64>, Troubl
     let counts: Vec<usize> = levels.iter().map(Vec::len).collect();
     let amounts = portions(&counts, limit, tx.memory.turns);
     Ok(levels.into_iter().zip(amounts).flat_map(|(level, amount)| level.into_iter().take(amount)).collect())
+}
+
+/// Numbers of those of `emails` that are due, each once.
+fn due_among(tx: &Tx<'_>, emails: &[EmailId], now: Timestamp) -> Result<Vec<i64>, Trouble> {
+    let mut statement =
+        tx.connection.prepare_cached("SELECT n FROM emails WHERE id = ?1 AND due_at <= ?2")?;
+    let mut numbers = Vec::with_capacity(emails.len());
+    for id in emails {
+        let found = statement.query_row(params![id.as_bytes(), now.millis()], |row| row.get::<_, i64>(0));
+        numbers.extend(found.optional()?);
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
 }
 
 /// How many to take of each priority, highest first, `limit` in all: each lower one that has any gets a sixteenth, at
