@@ -26,12 +26,14 @@ pub enum StoreError {
     /// Migrations are missing and this process was told not to run them.
     #[error("the store needs migrations: {}; run `posthaste migrate`", .0.join(", "))]
     MigrationsMissing(Vec<String>),
-    /// The engine's version has a known fault that loses data.
-    #[error("SQLite {found} can corrupt a database (fixed in {needed})")]
+    /// The engine's version lacks what we need: a mend of a fault that loses data, or statements we use.
+    #[error("{engine} {found} is too old: {needed} or newer is needed")]
     TooOld {
+        /// The engine.
+        engine: &'static str,
         /// Version found.
         found: String,
-        /// First version without the fault.
+        /// First version that will do.
         needed: &'static str,
     },
     /// What was read cannot have been written by us.

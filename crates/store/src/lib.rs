@@ -7,6 +7,7 @@
 //! The public side knows no engine. `engine` is the one place that does.
 
 mod accept;
+mod bell;
 mod claim;
 mod configuration;
 mod emails;
@@ -22,13 +23,14 @@ mod upkeep;
 mod workers;
 
 pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
+pub use bell::Bell;
 pub use configuration::{Actor, AuditEntry, AuditFilter};
 pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Page, StatsBy};
 pub use error::StoreError;
 pub use feed::{ClientEvent, ClientEvents};
 pub use inbox::{InboxFilter, InboxSelection};
 pub use outcome::{CancelResult, SettleResult};
-pub use settings::{CommitObserver, StoreSettings};
+pub use settings::{CommitObserver, EngineSettings, PostgresSettings, StoreSettings};
 pub use sweep::{QueueCounts, SweepReport};
 pub use upkeep::{ErasureReport, Removed};
 pub use workers::WorkerRecord;
@@ -36,6 +38,7 @@ pub use workers::WorkerRecord;
 pub(crate) use engine::on_engine;
 
 use engine::Engine;
+use engine::postgres::Postgres;
 use engine::sqlite::Sqlite;
 use std::sync::Arc;
 
@@ -46,9 +49,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the embedded store, making and migrating it where needed.
+    /// Opens the store, making and migrating it where needed.
     pub async fn open(settings: StoreSettings) -> Result<Self, StoreError> {
-        Ok(Self { engine: Engine::Sqlite(Arc::new(Sqlite::open(settings).await?)) })
+        let engine = match settings.engine.clone() {
+            EngineSettings::Sqlite { path, readers } => {
+                Engine::Sqlite(Arc::new(Sqlite::open(path, readers, settings).await?))
+            }
+            EngineSettings::Postgres(server) => {
+                Postgres::open(server, settings).await?.close().await;
+                return Err(StoreError::Unavailable("PostgreSQL cannot be used yet".into()));
+            }
+        };
+        Ok(Self { engine })
     }
 
     /// The engine's name, as monitors show it.
@@ -57,8 +69,13 @@ impl Store {
     }
 
     /// The engine's version.
-    pub fn engine_version(&self) -> &'static str {
+    pub fn engine_version(&self) -> &str {
         on_engine!(self, engine => engine.version())
+    }
+
+    /// Rings when mail became due anywhere; nothing where other processes cannot be heard.
+    pub fn bell(&self) -> Option<Bell> {
+        on_engine!(self, engine => engine.bell())
     }
 
     /// Finishes what waits for the writer, moves the log into the database and stops. Later calls are `Closed`.

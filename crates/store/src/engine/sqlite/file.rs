@@ -53,7 +53,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Trouble> {
 
 fn refuse_old_engine(number: i32, name: &str) -> Result<(), StoreError> {
     if number < NEEDED.0 {
-        return Err(StoreError::TooOld { found: name.to_owned(), needed: NEEDED.1 });
+        return Err(StoreError::TooOld { engine: "SQLite", found: name.to_owned(), needed: NEEDED.1 });
     }
     Ok(())
 }
@@ -127,7 +127,10 @@ mod tests {
     fn refuses_an_engine_that_can_corrupt() {
         assert!(refuse_old_engine(3_051_003, "3.51.3").is_ok());
         let refused = refuse_old_engine(3_051_002, "3.51.2");
-        assert_eq!(refused, Err(StoreError::TooOld { found: "3.51.2".into(), needed: "3.51.3" }));
+        assert_eq!(
+            refused,
+            Err(StoreError::TooOld { engine: "SQLite", found: "3.51.2".into(), needed: "3.51.3" })
+        );
     }
 
     #[test]

@@ -28,9 +28,10 @@ mod tx;
 mod workers;
 mod writer;
 
-use crate::{StoreError, StoreSettings};
+use crate::{Bell, StoreError, StoreSettings};
 use posthaste_model::fault::Faults;
 use readers::Readers;
+use std::path::PathBuf;
 use std::time::Duration;
 use trouble::Trouble;
 use tx::Tx;
@@ -48,14 +49,18 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 
 impl Sqlite {
     /// Opens, makes and migrates the database.
-    pub(crate) async fn open(settings: StoreSettings) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        path: PathBuf,
+        readers: usize,
+        settings: StoreSettings,
+    ) -> Result<Self, StoreError> {
         // Migrations and the first look at the file may take long: not on the threads that serve.
         let opened = tokio::task::spawn_blocking(move || {
-            let connection = file::open(&settings.path)?;
+            let connection = file::open(&path)?;
             migrate::run(&connection, settings.migrate)?;
-            let readers = Readers::start(&settings.path, settings.readers)?;
+            let readers = Readers::start(&path, readers)?;
             let faults = settings.faults.clone();
-            Ok(Self { writer: Writer::start(connection, settings)?, readers, faults })
+            Ok(Self { writer: Writer::start(connection, path, settings)?, readers, faults })
         });
         let opened: Result<Self, Trouble> =
             opened.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -72,6 +77,12 @@ impl Sqlite {
     #[expect(clippy::unused_self, reason = "another engine knows only when it is connected")]
     pub(crate) fn version(&self) -> &'static str {
         rusqlite::version()
+    }
+
+    /// One process rings for itself.
+    #[expect(clippy::unused_self, reason = "another engine has one")]
+    pub(crate) fn bell(&self) -> Option<Bell> {
+        None
     }
 
     /// Drains the writer, moves the log into the database, ends the threads.

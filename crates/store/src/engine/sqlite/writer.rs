@@ -11,6 +11,7 @@ use crate::{StoreError, StoreSettings};
 use group::Group;
 use queue::{Op, Queue, Taken};
 use rusqlite::Connection;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -40,11 +41,15 @@ impl Drop for End {
 
 impl Writer {
     /// Starts the thread on a migrated connection.
-    pub(super) fn start(connection: Connection, settings: StoreSettings) -> Result<Self, Trouble> {
+    pub(super) fn start(
+        connection: Connection,
+        path: PathBuf,
+        settings: StoreSettings,
+    ) -> Result<Self, Trouble> {
         let queue = Arc::new(Queue::new(settings.queue));
         let shared = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("store-writer".into());
-        let started = thread.spawn(move || Loop::new(shared, connection, settings).run());
+        let started = thread.spawn(move || Loop::new(shared, connection, path, settings).run());
         let thread = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let end = Arc::new(End(Arc::clone(&queue)));
         Ok(Self { queue, thread: Arc::new(Mutex::new(Some(thread))), _end: end })
@@ -86,9 +91,9 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(queue: Arc<Queue>, connection: Connection, settings: StoreSettings) -> Self {
+    fn new(queue: Arc<Queue>, connection: Connection, path: PathBuf, settings: StoreSettings) -> Self {
         let group_max = settings.group_max.max(1);
-        let group = Group::new(connection, settings);
+        let group = Group::new(connection, path, settings);
         Self { queue, group, group_max, tried: Instant::now(), may_be_behind: true }
     }
 

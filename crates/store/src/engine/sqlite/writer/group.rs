@@ -8,6 +8,7 @@ use crate::{StoreError, StoreSettings};
 use posthaste_model::fault::FaultPoint;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Up to this size the whole database is looked through before it is written to again.
@@ -30,14 +31,15 @@ pub(super) struct Group {
     /// `None`: given up after an error of the disk.
     connection: Option<Connection>,
     memory: Memory,
+    path: PathBuf,
     settings: StoreSettings,
     /// Emails accepted since the last look at how far the index is behind.
     rows_since_index: usize,
 }
 
 impl Group {
-    pub(super) fn new(connection: Connection, settings: StoreSettings) -> Self {
-        Self { connection: Some(connection), memory: Memory::default(), settings, rows_since_index: 0 }
+    pub(super) fn new(connection: Connection, path: PathBuf, settings: StoreSettings) -> Self {
+        Self { connection: Some(connection), memory: Memory::default(), path, settings, rows_since_index: 0 }
     }
 
     /// Whether there is a connection to write on.
@@ -195,8 +197,8 @@ impl Group {
     }
 
     fn open_and_look(&self) -> Result<Connection, Trouble> {
-        let connection = file::open(&self.settings.path)?;
-        let size = std::fs::metadata(&self.settings.path).map_or(0, |metadata| metadata.len());
+        let connection = file::open(&self.path)?;
+        let size = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         if size <= LOOK_MAX_BYTES {
             let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if found != "ok" {
