@@ -97,7 +97,7 @@ impl App {
         let store = open_store(&settings, &options, &metrics).await?;
         let blobs = open_blobs(&settings, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
-        let queue = Queue::in_process(HAND_OVER);
+        let queue = open_queue(&settings.queue, &chance, &metrics)?;
         let routes =
             transports::routes(&settings.routes, &settings.mail.default_transport, &settings.transports)?;
         let auth = Auth::new(Directory::open(store.clone()).await?, clock.clone());
@@ -170,9 +170,6 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
     if settings.store.embedded_file().is_none() {
         return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
     }
-    if matches!(settings.queue, QueueSettings::RabbitMq(_)) {
-        return missing("queue.url", "RabbitMQ queue", "leave AMQP_URL out");
-    }
     if matches!(settings.cache, CacheSettings::Redis(_)) {
         return missing("cache.url", "Redis cache", "leave REDIS_URL and KEYDB_URL out");
     }
@@ -181,6 +178,14 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
         BlobSettings::S3(_) => missing("s3.endpoint", "S3 storage", "leave the S3_* variables out"),
         BlobSettings::Store => missing("blobs.dir", "storage of files in the database", "set BLOBS_DIR"),
     }
+}
+
+fn open_queue(settings: &QueueSettings, chance: &Chance, metrics: &Metrics) -> Result<Queue, StartError> {
+    let QueueSettings::RabbitMq { url, prefix } = settings else { return Ok(Queue::in_process(HAND_OVER)) };
+    Queue::rabbit_mq(url, prefix, HAND_OVER, chance.clone(), metrics.clone()).ok_or_else(|| {
+        let message = "queue.url: is not an AMQP URL; write amqp://USER:PASSWORD@HOST:5672/VHOST";
+        StartError::Setting(message.into())
+    })
 }
 
 async fn open_store(

@@ -81,6 +81,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
     let (front, back) = (app.front.clone(), Tasks::observed_by(&app.metrics));
 
+    app.queue.start(&back);
     let dispatch =
         if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
     crate::upkeep::start(upkeep_parts(&app), &back);
@@ -130,6 +131,7 @@ fn health_parts(app: &App) -> HealthParts {
     HealthParts {
         store: app.store.clone(),
         blobs: app.blobs.clone(),
+        queue: app.queue.clone(),
         clock: app.clock.clone(),
         data_directory: app.data.root().to_owned(),
         log_directory: app.settings.log.directory.clone(),
@@ -143,6 +145,7 @@ fn health_parts(app: &App) -> HealthParts {
 pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, StartError> {
     let seat = lock::take_further(&app.data.path("run"), "worker")?;
     let tasks = Tasks::observed_by(&app.metrics);
+    app.queue.start(&tasks);
     let dispatch = start_dispatch(app, Roles { api: false, worker: true }, &seat.name, &tasks).await?;
     let (mut left, mut moved_at) = (u64::MAX, Instant::now());
     loop {

@@ -2,6 +2,7 @@
 //! bell or a timer says so. Never more than there is room for.
 
 use super::worker::Worker;
+use posthaste_model::EmailId;
 use posthaste_model::attempt::Claim;
 use posthaste_store::StoreError;
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ const BATCH_MAX: usize = 256;
 const TRICKLE: usize = 64;
 /// The pause between two trickles.
 const TRICKLE_EVERY: Duration = Duration::from_millis(100);
+/// How long rings wait for room before they are answered without being looked at.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause after the store could not be asked.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,14 +70,18 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         // Asked before looking, so that what falls due meanwhile is not overlooked.
         let next = worker.due_times.next_after(now);
         let stuck = worker.lanes.are_stuck(Instant::now());
+        let claiming = worker.claiming.lock().await;
         let limit = if stuck { TRICKLE } else { worker.holdings.share().min(BATCH_MAX) };
-        let wait = match worker.claim_due(limit).await {
+        let claimed = worker.claim_due(limit).await;
+        drop(claiming);
+        let wait = match claimed {
             // There may be more.
             Ok(claimed) if claimed >= limit && !stuck => continue,
             Ok(claimed) if claimed >= limit => TRICKLE_EVERY,
-            Ok(_) => next.map_or(worker.settings.look_every, |at| {
-                at.since(now).clamp(Duration::from_millis(1), worker.settings.look_every)
-            }),
+            Ok(_) => {
+                let look = worker.next_look();
+                next.map_or(look, |at| at.since(now).clamp(Duration::from_millis(1), look))
+            }
             Err(error) => {
                 tracing::warn!(%error, "due email could not be claimed");
                 PAUSE
@@ -90,7 +97,71 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
     }
 }
 
+/// Answers rings that name emails, until the drain begins. A ring is answered whether its email could be claimed or not:
+/// what is in other hands is not ours, and what there is no room for is found by the due index later.
+pub(super) async fn answer_rings(worker: Arc<Worker>) -> Result<(), Infallible> {
+    loop {
+        let rings = tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return Ok(()),
+            rings = worker.hopper.rings() => rings,
+        };
+        let mut emails = rings.emails.as_slice();
+        while !emails.is_empty() {
+            tokio::select! {
+                biased;
+                // Unanswered: somebody else hears them.
+                () = worker.stopping.cancelled() => return Ok(()),
+                () = worker.holdings.wait_for_room() => {}
+                () = tokio::time::sleep(PATIENCE) => break,
+            }
+            if !worker.may_claim().await {
+                break;
+            }
+            match worker.claim_rung(emails).await {
+                Ok(looked_at) => emails = &emails[looked_at..],
+                Err(error) => {
+                    tracing::warn!(%error, "email that was rung for could not be claimed");
+                    break;
+                }
+            }
+        }
+        if !emails.is_empty() {
+            worker.look_again.notify_one();
+        }
+        rings.answered().await;
+    }
+}
+
 impl Worker {
+    /// Whether claiming makes sense now.
+    async fn may_claim(&self) -> bool {
+        !self.is_behind.load(Ordering::Acquire)
+            && !self.lanes.are_stuck(Instant::now())
+            && self.trusts_the_clock().await
+    }
+
+    /// The pause before the due index is looked at again. It varies, so that many workers do not look at one moment.
+    fn next_look(&self) -> Duration {
+        self.settings.look_every.mul_f64(0.75 + 0.25 * self.chance.f64())
+    }
+
+    /// Claims and admits those of `emails` that are due, as many as there is room for; how many were looked at.
+    async fn claim_rung(&self, emails: &[EmailId]) -> Result<usize, StoreError> {
+        let _claiming = self.claiming.lock().await;
+        let emails = &emails[..emails.len().min(self.holdings.share())];
+        let begun = Instant::now();
+        let now = self.clock.now();
+        let until = now.plus(self.settings.lease);
+        let claims = self.store.claim_these(self.id, emails, now, until).await?;
+        self.metrics.rings_heard(emails.len(), claims.len());
+        for claim in claims {
+            let held = self.holdings.take(claim, begun, self.settings.lease);
+            self.admit(held).await;
+        }
+        Ok(emails.len())
+    }
+
     /// Claims and admits up to `limit` due emails.
     async fn claim_due(&self, limit: usize) -> Result<usize, StoreError> {
         let begun = Instant::now();

@@ -124,7 +124,7 @@ impl Dispatch {
             is_behind: AtomicBool::new(false),
             id,
             node: record.node.clone(),
-            hopper: queue.attach(id, settings.lease),
+            hopper: queue.attach(id, settings.lease, &tasks),
             lanes: Lanes::new(parts.ways, settings.breaker, settings.held_max),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
@@ -136,6 +136,7 @@ impl Dispatch {
             faults: parts.faults,
             stopping: CancellationToken::new(),
             look_again: Notify::new(),
+            claiming: tokio::sync::Mutex::new(()),
             names: ClientNames::default(),
             due_times: DueTimes::default(),
             settings,
@@ -239,5 +240,7 @@ fn hire(
     let take_over = tasks.supervise("dispatch.take_over", move || feed::take_over(w.clone()));
     let w = Arc::clone(worker);
     let claim = tasks.supervise("dispatch.claim", move || feed::claim(w.clone()));
-    Crew { feeds: vec![take_over, claim], lanes, recorder, stop_recording, over }
+    let w = Arc::clone(worker);
+    let rings = tasks.supervise("dispatch.rings", move || feed::answer_rings(w.clone()));
+    Crew { feeds: vec![take_over, claim, rings], lanes, recorder, stop_recording, over }
 }

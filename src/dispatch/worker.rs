@@ -47,6 +47,8 @@ pub(super) struct Worker {
     pub stopping: CancellationToken,
     /// Rung when this worker itself knows that there may be something to claim.
     pub look_again: Notify,
+    /// Held by whoever claims from the store: what is taken at once must fit what there is room for.
+    pub claiming: tokio::sync::Mutex<()>,
     /// To the recorder. Holds no more than is held: every entry carries its claim.
     pub finished: mpsc::UnboundedSender<Finished>,
     pub names: ClientNames,

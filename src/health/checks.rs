@@ -1,6 +1,7 @@
 //! One check a part.
 
 use super::{Finding, HealthParts, LIMIT, Report};
+use crate::queue::BrokerTrouble;
 use posthaste_model::Timestamp;
 use posthaste_store::{QueueCounts, WorkerRecord};
 use std::fmt::Display;
@@ -17,10 +18,11 @@ impl HealthParts {
     /// Asks all parts at once.
     pub(super) async fn look(&self) -> Report {
         let now = self.clock.now();
-        let (store, blobs, queue, config, logs) = tokio::join!(
+        let (store, blobs, queue, broker, config, logs) = tokio::join!(
             within("the store", "takes reads and writes", "does not take writes", self.store.ping()),
             within("the attachments' storage", "takes writes", "does not take writes", self.blobs.ping()),
             self.queue(now),
+            self.broker(),
             self.config(),
             self.logs(),
         );
@@ -29,6 +31,7 @@ impl HealthParts {
             store,
             blobs,
             queue,
+            broker,
             config,
             transports: self.transports(),
             logs,
@@ -42,6 +45,17 @@ impl HealthParts {
             Ok(Err(error)) => Finding::failed("the queue cannot be asked", Some(error.to_string())),
             Err(_) => Finding::failed("the queue does not answer", None),
         }
+    }
+
+    async fn broker(&self) -> Option<Finding> {
+        let told = tokio::time::timeout(LIMIT, self.queue.ping()).await;
+        Some(match told.unwrap_or(Some(Err(BrokerTrouble::Silent)))? {
+            Ok(()) => Finding::ok("the broker answers"),
+            Err(trouble) => Finding::failed(
+                "the broker cannot be used: mail goes out by the store's own index",
+                Some(trouble.to_string()),
+            ),
+        })
     }
 
     async fn config(&self) -> Finding {

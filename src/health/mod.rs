@@ -11,6 +11,7 @@ pub use report::{Finding, Overall, Report, State};
 
 use crate::base::clock::Clock;
 use crate::blobs::Blobs;
+use crate::queue::Queue;
 use posthaste_store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct HealthParts {
     pub store: Store,
     /// Files.
     pub blobs: Blobs,
+    /// The bell.
+    pub queue: Queue,
     /// The time.
     pub clock: Clock,
     /// The data directory.

@@ -61,6 +61,8 @@ pub struct Report {
     pub blobs: Finding,
     /// Whether what is due is worked off.
     pub queue: Finding,
+    /// Whether the broker can be used, where there is one.
+    pub broker: Option<Finding>,
     /// Whether the installation is complete.
     pub config: Finding,
     /// Whether mail can leave the machine.
@@ -75,28 +77,32 @@ impl Report {
     pub fn overall(&self) -> Overall {
         if [&self.store, &self.blobs].iter().any(|part| part.state == State::Failed) {
             Overall::Unhealthy
-        } else if self.parts().iter().any(|(_, part)| part.state == State::Failed) {
+        } else if self.parts().iter().flatten().any(|(_, part)| part.state == State::Failed) {
             Overall::Degraded
         } else {
             Overall::Healthy
         }
     }
 
-    fn parts(&self) -> [(&'static str, &Finding); 6] {
+    /// Always the same places; a part that is not used leaves its own empty.
+    fn parts(&self) -> [Option<(&'static str, &Finding)>; 7] {
         [
-            ("store", &self.store),
-            ("blobs", &self.blobs),
-            ("queue", &self.queue),
-            ("config", &self.config),
-            ("transports", &self.transports),
-            ("logs", &self.logs),
+            Some(("store", &self.store)),
+            Some(("blobs", &self.blobs)),
+            Some(("queue", &self.queue)),
+            self.broker.as_ref().map(|found| ("broker", found)),
+            Some(("config", &self.config)),
+            Some(("transports", &self.transports)),
+            Some(("logs", &self.logs)),
         ]
     }
 
     /// One line for each part that failed or came back since `earlier`.
     pub(super) fn log_changes(&self, earlier: Option<&Self>) {
-        for (index, (name, found)) in self.parts().into_iter().enumerate() {
-            let before = earlier.map_or(State::Ok, |earlier| earlier.parts()[index].1.state);
+        for (index, part) in self.parts().into_iter().enumerate() {
+            let Some((name, found)) = part else { continue };
+            let before = earlier.and_then(|earlier| earlier.parts()[index]);
+            let before = before.map_or(State::Ok, |(_, found)| found.state);
             match (before == State::Failed, found.state == State::Failed) {
                 (false, true) => {
                     let cause = found.cause.as_deref().unwrap_or_default();
@@ -119,6 +125,7 @@ mod tests {
             store: Finding::ok(""),
             blobs: Finding::ok(""),
             queue: Finding::ok(""),
+            broker: None,
             config: Finding::ok(""),
             transports: Finding::warning("only the inbox"),
             logs: Finding::ok(""),
@@ -130,6 +137,7 @@ mod tests {
         let bad = || Finding::failed("broken", None);
         assert_eq!(fine().overall(), Overall::Healthy, "a warning is no fault");
         assert_eq!(Report { queue: bad(), ..fine() }.overall(), Overall::Degraded);
+        assert_eq!(Report { broker: Some(bad()), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { logs: bad(), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { queue: bad(), store: bad(), ..fine() }.overall(), Overall::Unhealthy);
         assert_eq!(Report { blobs: bad(), ..fine() }.overall(), Overall::Unhealthy);

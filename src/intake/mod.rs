@@ -22,7 +22,7 @@ use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
 use crate::blobs::Blobs;
-use crate::queue::{Queue, Reservation};
+use crate::queue::{Queue, Reservation, Ring};
 use crate::render::Renderer;
 use crate::routing::Routes;
 use posthaste_model::credential::Permission;
@@ -258,11 +258,15 @@ impl Intake {
         acceptance: Acceptance,
         reservation: Option<Reservation>,
     ) -> Result<AcceptResult, StoreError> {
+        let now = acceptance.now;
+        let due = acceptance.emails.iter().filter(|email| initial_status(email, now) == Status::Queued);
+        let rings: Vec<Ring> = due.map(|email| Ring::from(&**email)).collect();
         let mut result = self.store.accept(acceptance).await?;
         if let AcceptResult::Accepted { claims } = &mut result {
             match reservation {
                 Some(reservation) if !claims.is_empty() => reservation.hand_over(std::mem::take(claims)),
-                _ => self.queue.ring(),
+                _ if rings.is_empty() => {}
+                _ => self.queue.ring(&rings),
             }
             self.faults.crash_at(FaultPoint::Rung);
         }

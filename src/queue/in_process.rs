@@ -1,12 +1,14 @@
 //! Wake-up and hand-over inside one process.
 
+use super::rabbitmq::Rings;
 use posthaste_model::attempt::Claim;
 use posthaste_model::{Timestamp, WorkerId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// Bytes of email that may wait in a local worker's memory; what is over stays in the store.
 const ROOM_BYTES: usize = 64 * 1024 * 1024;
@@ -32,6 +34,8 @@ struct Desk {
     waiting: Mutex<VecDeque<Claim>>,
     arrived: Notify,
     closed: AtomicBool,
+    /// Cancelled with `closed`, for those that bring rings.
+    closing: CancellationToken,
 }
 
 impl Desk {
@@ -81,9 +85,10 @@ impl InProcess {
             waiting: Mutex::new(VecDeque::new()),
             arrived: Notify::new(),
             closed: AtomicBool::new(false),
+            closing: CancellationToken::new(),
         });
         *self.0.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&desk));
-        Hopper { desk, shared: Arc::clone(&self.0) }
+        Hopper { desk, shared: Arc::clone(&self.0), rings: None }
     }
 }
 
@@ -137,6 +142,8 @@ fn weight(claims: &[Claim]) -> usize {
 pub struct Hopper {
     desk: Arc<Desk>,
     shared: Arc<Shared>,
+    /// Rings that name emails, where a broker brings them.
+    rings: Option<Arc<tokio::sync::Mutex<mpsc::Receiver<Rings>>>>,
 }
 
 impl Hopper {
@@ -177,6 +184,26 @@ impl Hopper {
         self.desk.waiting().iter().map(|claim| (claim.email.id, claim.fence)).collect()
     }
 
+    /// Cancelled when the hopper closes.
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.desk.closing
+    }
+
+    /// The same hopper, with rings from elsewhere.
+    pub(super) fn hearing(self, rings: mpsc::Receiver<Rings>) -> Self {
+        Self { rings: Some(Arc::new(tokio::sync::Mutex::new(rings))), ..self }
+    }
+
+    /// Rings that name emails; waits for ever where none can come. Cancel-safe.
+    pub async fn rings(&self) -> Rings {
+        if let Some(rings) = &self.rings
+            && let Some(heard) = rings.lock().await.recv().await
+        {
+            return heard;
+        }
+        std::future::pending().await
+    }
+
     /// Resolves when the bell was rung.
     pub async fn rung(&self) {
         self.shared.bell.notified().await;
@@ -185,6 +212,7 @@ impl Hopper {
     /// Takes no more; what waited comes back, to be handed back to the store.
     pub fn close(&self) -> Vec<Claim> {
         self.desk.closed.store(true, Ordering::Release);
+        self.desk.closing.cancel();
         let mut desk = self.shared.desk.write().unwrap_or_else(PoisonError::into_inner);
         if desk.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.desk)) {
             *desk = None;

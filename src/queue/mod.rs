@@ -5,17 +5,40 @@
 //! transaction that accepted it, so a crash costs a lease, not a message.
 
 mod in_process;
+mod rabbitmq;
 
 pub use in_process::{Hopper, Reservation};
+pub use rabbitmq::{BrokerTrouble, Examination, Rings};
 
-use posthaste_model::WorkerId;
+use crate::base::chance::Chance;
+use crate::base::metrics::Metrics;
+use crate::base::tasks::Tasks;
+use posthaste_model::email::Email;
+use posthaste_model::{EmailId, Secret, WorkerId};
 use std::time::Duration;
 
-/// The queue in use.
+/// Says that an email is due. Nothing more than its id may travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// The email.
+    pub email: EmailId,
+    /// Its priority, 1 to 5.
+    pub priority: u8,
+}
+
+impl From<&Email> for Ring {
+    fn from(email: &Email) -> Self {
+        Self { email: email.id, priority: email.priority.get() }
+    }
+}
+
+/// The queue in use. Every kind hands over inside the process; they differ in how other processes hear the bell.
 #[derive(Clone, Debug)]
 pub enum Queue {
     /// The store's own due index and a wake-up inside the process.
     InProcess(in_process::InProcess),
+    /// Rings to workers anywhere, over a broker.
+    RabbitMq(rabbitmq::RabbitMq),
 }
 
 impl Queue {
@@ -24,25 +47,73 @@ impl Queue {
         Self::InProcess(in_process::InProcess::new(capacity))
     }
 
+    /// The queue over the broker at `url`, on which all names begin with `prefix`. Connects when started. `None`:
+    /// `url` is no AMQP URL.
+    pub fn rabbit_mq(
+        url: &Secret,
+        prefix: &str,
+        capacity: usize,
+        chance: Chance,
+        metrics: Metrics,
+    ) -> Option<Self> {
+        let local = in_process::InProcess::new(capacity);
+        rabbitmq::RabbitMq::new(url, prefix, local, chance, metrics).map(Self::RabbitMq)
+    }
+
+    /// Begins to reach other processes. Commands that end at once need not: the sweep finds their mail.
+    pub fn start(&self, tasks: &Tasks) {
+        match self {
+            Self::InProcess(_) => {}
+            Self::RabbitMq(queue) => queue.start(tasks),
+        }
+    }
+
     /// Room for `count` emails of `bytes` in all in the local worker's memory; `None`: no local worker, or no room. Reserved before the
     /// commit, so that the same commit can lease them.
     pub fn reserve(&self, count: usize, bytes: usize) -> Option<Reservation> {
-        match self {
-            Self::InProcess(queue) => queue.reserve(count, bytes),
-        }
+        self.local().reserve(count, bytes)
     }
 
-    /// Says that something is due. May be lost: the sweep finds what no bell announced.
-    pub fn ring(&self) {
+    /// Says that these are due. Never waits, and may be lost: the sweep finds what no bell announced.
+    pub fn ring(&self, due: &[Ring]) {
         match self {
             Self::InProcess(queue) => queue.ring(),
+            Self::RabbitMq(queue) => queue.ring(due),
         }
     }
 
-    /// Makes this process's worker known; what is handed over arrives in the hopper.
-    pub fn attach(&self, worker: WorkerId, lease: Duration) -> Hopper {
+    /// Makes this process's worker known; what is handed over, and what is rung for, arrives in the hopper.
+    pub fn attach(&self, worker: WorkerId, lease: Duration, tasks: &Tasks) -> Hopper {
+        let hopper = self.local().attach(worker, lease);
         match self {
-            Self::InProcess(queue) => queue.attach(worker, lease),
+            Self::InProcess(_) => hopper,
+            Self::RabbitMq(queue) => {
+                let rings = queue.listen(tasks, hopper.closing());
+                hopper.hearing(rings)
+            }
+        }
+    }
+
+    /// Whether the broker answers; `None`: there is none.
+    pub async fn ping(&self) -> Option<Result<(), BrokerTrouble>> {
+        match self {
+            Self::InProcess(_) => None,
+            Self::RabbitMq(queue) => Some(queue.ping().await),
+        }
+    }
+
+    /// Tries everything that is needed of the broker, whether started or not; `None`: there is none.
+    pub async fn examine(&self) -> Option<Result<Examination, BrokerTrouble>> {
+        match self {
+            Self::InProcess(_) => None,
+            Self::RabbitMq(queue) => Some(queue.examine().await),
+        }
+    }
+
+    fn local(&self) -> &in_process::InProcess {
+        match self {
+            Self::InProcess(queue) => queue,
+            Self::RabbitMq(queue) => queue.local(),
         }
     }
 }

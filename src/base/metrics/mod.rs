@@ -42,6 +42,21 @@ pub enum BreakerState {
     Open,
 }
 
+/// What became of a ring that was to leave for the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingFate {
+    /// It was written to the broker.
+    Published,
+    /// The broker has it for good.
+    Confirmed,
+    /// No queue was there to take it.
+    Returned,
+    /// The broker did not take it: its queue is full.
+    Refused,
+    /// It never left: the buffer was full.
+    Dropped,
+}
+
 impl Metrics {
     /// Fresh metrics, all at zero.
     pub fn new() -> Self {
@@ -106,6 +121,34 @@ impl Metrics {
         self.0.due.set(depth.due);
         self.0.oldest_due_seconds.set(depth.oldest_due_seconds);
         self.0.leased.set(depth.leased);
+    }
+
+    /// Rings met this fate.
+    pub fn rings(&self, fate: RingFate, count: usize) {
+        let result = match fate {
+            RingFate::Published => "published",
+            RingFate::Confirmed => "confirmed",
+            RingFate::Returned => "returned",
+            RingFate::Refused => "refused",
+            RingFate::Dropped => "dropped",
+        };
+        self.0.rings.get_or_create(&ResultLabels { result }).inc_by(count as u64);
+    }
+
+    /// Rings were heard, and so many of their emails claimed.
+    pub fn rings_heard(&self, heard: usize, claimed: usize) {
+        self.0.rings_heard.inc_by(heard as u64);
+        self.0.rings_claimed.inc_by(claimed as u64);
+    }
+
+    /// Whether the broker is connected.
+    pub fn broker_connected(&self, is_connected: bool) {
+        self.0.broker_connected.set(i64::from(is_connected));
+    }
+
+    /// The broker was connected again.
+    pub fn broker_reconnected(&self) {
+        self.0.broker_reconnects.inc();
     }
 
     /// The store committed `operations` together, in `seconds`.
@@ -194,6 +237,11 @@ mod tests {
         metrics.retried();
         metrics.breaker("smtp", BreakerState::Open);
         metrics.queue_depth(QueueDepth { queued: 9, due: 3, oldest_due_seconds: 1.5, leased: 2 });
+        metrics.rings(RingFate::Published, 8);
+        metrics.rings(RingFate::Returned, 1);
+        metrics.rings_heard(7, 5);
+        metrics.broker_connected(true);
+        metrics.broker_reconnected();
         metrics.store_commit(17, 0.004);
         metrics.store_pool(5, 4);
         metrics.webhook_delivery("ok", 0.1);
@@ -218,6 +266,12 @@ mod tests {
             "posthaste_queue_due 3",
             "posthaste_queue_oldest_due_seconds 1.5",
             "posthaste_queue_leased 2",
+            "posthaste_rings_total{result=\"published\"} 8",
+            "posthaste_rings_total{result=\"returned\"} 1",
+            "posthaste_rings_heard_total 7",
+            "posthaste_rings_claimed_total 5",
+            "posthaste_broker_connected 1",
+            "posthaste_broker_reconnects_total 1",
             "posthaste_store_commit_operations_sum 17.0",
             "posthaste_store_commit_seconds_count 1",
             "posthaste_store_waiting 5",

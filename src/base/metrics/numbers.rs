@@ -44,6 +44,11 @@ pub(super) struct Numbers {
     pub(super) due: Gauge,
     pub(super) oldest_due_seconds: FloatGauge,
     pub(super) leased: Gauge,
+    pub(super) rings: Family<ResultLabels, Counter>,
+    pub(super) rings_heard: Counter,
+    pub(super) rings_claimed: Counter,
+    pub(super) broker_connected: Gauge,
+    pub(super) broker_reconnects: Counter,
     pub(super) commit_size: Histogram,
     pub(super) commit_seconds: Histogram,
     pub(super) store_waiting: Gauge,
@@ -132,6 +137,11 @@ impl Numbers {
             due: Gauge::default(),
             oldest_due_seconds: FloatGauge::default(),
             leased: Gauge::default(),
+            rings: Family::default(),
+            rings_heard: Counter::default(),
+            rings_claimed: Counter::default(),
+            broker_connected: Gauge::default(),
+            broker_reconnects: Counter::default(),
             commit_size: Histogram::new(COMMIT_SIZES),
             commit_seconds: Histogram::new(COMMIT_SECONDS),
             store_waiting: Gauge::default(),
@@ -147,6 +157,7 @@ impl Numbers {
         };
         numbers.register_intake();
         numbers.register_delivery();
+        numbers.register_broker();
         numbers.register_process();
         numbers
     }
@@ -196,6 +207,15 @@ impl Numbers {
         r.register("webhook_deliveries", "Webhook requests made, by result", self.webhooks.clone());
         r.register("webhook_seconds", "Time a webhook request took", self.webhook_seconds.clone());
         r.register("inbox_messages", "Messages the inbox transport keeps", self.inbox_messages.clone());
+    }
+
+    fn register_broker(&mut self) {
+        let r = &mut self.registry;
+        r.register("rings", "Rings for the broker, by what became of them", self.rings.clone());
+        r.register("rings_heard", "Rings that the broker brought", self.rings_heard.clone());
+        r.register("rings_claimed", "Emails claimed because of a ring", self.rings_claimed.clone());
+        r.register("broker_connected", "Whether the broker is connected", self.broker_connected.clone());
+        r.register("broker_reconnects", "Lost brokers connected again", self.broker_reconnects.clone());
     }
 
     fn register_process(&mut self) {

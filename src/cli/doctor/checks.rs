@@ -21,6 +21,7 @@ pub async fn all(app: &App) -> Vec<Diagnosis> {
     found.push(blobs(app).await);
     found.extend(transports(app).await);
     found.push(queue(app).await);
+    found.extend(broker(app).await);
     found.push(keys(app).await);
     found.extend(signing(app).await);
     found
@@ -154,6 +155,21 @@ async fn queue(app: &App) -> Diagnosis {
         }
         Err(error) => Diagnosis::failed(part, error.to_string(), "see the store"),
     }
+}
+
+/// The broker, where one is configured: connected to, and everything set up on it.
+async fn broker(app: &App) -> Option<Diagnosis> {
+    let part = "broker";
+    Some(match app.queue.examine().await? {
+        Ok(found) if found.dead > 0 => Diagnosis::warning(
+            part,
+            format!("answers; {} rings wait, {} were given up", found.waiting, found.dead),
+            "a worker ended again and again on the emails whose ids lie in the dead-letter queue: look at their \
+             timelines, then purge it",
+        ),
+        Ok(found) => Diagnosis::ok(part, format!("answers, its queues stand; {} rings wait", found.waiting)),
+        Err(trouble) => Diagnosis::failed(part, trouble.to_string(), trouble.remedy()),
+    })
 }
 
 async fn keys(app: &App) -> Diagnosis {

@@ -130,6 +130,7 @@ pub static KEYS: &[Key] = &[
 
     key("store", "url", Kind::SecretUrl, "", "sqlite://PATH or postgres://...; a SQLite file in the data directory when not set."),
     key("queue", "url", Kind::SecretUrl, "", "amqp:// or amqps:// of RabbitMQ; the store's own index when not set."),
+    key("queue", "prefix", Kind::Text, "posthaste", "What the names of exchange and queues on RabbitMQ begin with, where several installations share one."),
     key("cache", "url", Kind::SecretUrl, "", "redis:// or rediss:// of Redis, KeyDB or Valkey; in process when not set."),
     key("blobs", "dir", Kind::Path, "", "A shared directory for attachments and raw mail; the data directory when not set."),
     key("s3", "endpoint", Kind::Text, "", "S3 endpoint; Amazon's own of the region when not set."),

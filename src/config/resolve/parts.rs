@@ -9,6 +9,9 @@ use posthaste_model::Secret;
 /// The embedded store's file in the data directory.
 const STORE_FILE: &str = "posthaste.db";
 
+/// Bytes of `queue.prefix`: a name on the broker has 255.
+const PREFIX_MAX: usize = 100;
+
 impl Resolver<'_> {
     /// The one place beside the store itself that knows the names of the engines.
     pub(super) fn store(&mut self, data: &DataSettings) -> StoreSettings {
@@ -34,8 +37,14 @@ impl Resolver<'_> {
     }
 
     pub(super) fn queue(&mut self) -> QueueSettings {
-        self.server_url("queue.url", &["amqp", "amqps"])
-            .map_or(QueueSettings::Embedded, QueueSettings::RabbitMq)
+        let prefix: String = self.value("queue.prefix");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let fits = (1..=PREFIX_MAX).contains(&prefix.len()) && prefix.chars().all(is_name);
+        self.ensure(fits, "queue.prefix", "is not 1 to 100 letters, digits, dots, hyphens and underscores");
+        match self.server_url("queue.url", &["amqp", "amqps"]) {
+            Some(url) => QueueSettings::RabbitMq { url, prefix },
+            None => QueueSettings::Embedded,
+        }
     }
 
     pub(super) fn cache(&mut self) -> CacheSettings {

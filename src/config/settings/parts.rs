@@ -27,8 +27,13 @@ impl StoreSettings {
 pub enum QueueSettings {
     /// The store's own index.
     Embedded,
-    /// A RabbitMQ URL.
-    RabbitMq(Secret),
+    /// RabbitMQ.
+    RabbitMq {
+        /// Where it is.
+        url: Secret,
+        /// What the names of exchange and queues begin with.
+        prefix: String,
+    },
 }
 
 /// Limits, status cache and live events.

@@ -152,6 +152,10 @@ fn faults_of_variables_name_the_variable() {
             "environment DATABASE_URL: store.url: is not a database; write sqlite://PATH or postgres://",
         ),
         (&[("DATABASE_URL", "sqlite::memory:")], "store.url: is not a database"),
+        (
+            &[("POSTHASTE_QUEUE__PREFIX", "a b")],
+            "queue.prefix: is not 1 to 100 letters, digits, dots, hyphens and underscores",
+        ),
         (&[("AMQP_URL", "http://mq")], "queue.url: is not a URL that starts with amqp:// or amqps://"),
         (&[("REDIS_URL", "redis://")], "cache.url: is not a URL that starts with redis://"),
         (

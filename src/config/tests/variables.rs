@@ -48,7 +48,9 @@ const PROCESS: &[Case] = &[
         s.store == StoreSettings::Postgres(Secret::new("postgres://u:p@db/x"))
             && s.blobs == BlobSettings::Store
     }),
-    (&[("AMQP_URL", "amqp://mq")], |s| s.queue == QueueSettings::RabbitMq(Secret::new("amqp://mq"))),
+    (&[("AMQP_URL", "amqp://mq")], |s| {
+        s.queue == QueueSettings::RabbitMq { url: Secret::new("amqp://mq"), prefix: "posthaste".into() }
+    }),
     (&[("REDIS_URL", "redis://c")], |s| s.cache == CacheSettings::Redis(Secret::new("redis://c"))),
     (&[("KEYDB_URL", "redis://c")], |s| s.cache == CacheSettings::Redis(Secret::new("redis://c"))),
     (&[("BLOBS_DIR", "/mnt/blobs")], |s| s.blobs == BlobSettings::Files("/mnt/blobs".into())),

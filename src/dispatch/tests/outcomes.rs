@@ -59,7 +59,7 @@ async fn a_transient_refusal_waits_for_its_time_and_fails_when_attempts_run_out(
     stage.until_deferred(id, 1).await;
     let almost = Duration::from_millis(29_999);
     stage.clock.advance(almost);
-    stage.queue.ring();
+    stage.queue.ring(&[]);
     stage.clock.advance(BACKOFF.saturating_sub(almost));
     let record = stage.until_deferred(id, 2).await;
     assert_eq!(record.next_attempt_at, Some(stage.clock.now().plus(BACKOFF)), "not before its time");

@@ -7,7 +7,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity, Way};
-use crate::queue::Queue;
+use crate::queue::{Queue, Ring};
 use crate::render::Renderer;
 use crate::routing::{INBOX, Routes};
 use crate::testing::email;
@@ -204,6 +204,7 @@ impl Stage {
     /// Accepts emails as intake does: handed over where a worker has room, else by the bell.
     pub async fn accept(&self, emails: Vec<Email>) -> Vec<EmailId> {
         let ids = emails.iter().map(|email| email.id).collect();
+        let rings: Vec<Ring> = emails.iter().map(Ring::from).collect();
         let now = self.clock.now();
         let reservation = self.queue.reserve(emails.len(), 0);
         let lease = reservation.as_ref().map(|r| Lease { worker: r.worker(), until: r.lease_until(now) });
@@ -219,7 +220,7 @@ impl Stage {
         };
         match reservation {
             Some(reservation) => reservation.hand_over(claims),
-            None => self.queue.ring(),
+            None => self.queue.ring(&rings),
         }
         ids
     }

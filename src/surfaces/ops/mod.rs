@@ -97,20 +97,35 @@ fn shape(report: &Report, now: Timestamp) -> Value {
         Overall::Degraded => "degraded",
         Overall::Unhealthy => "unhealthy",
     };
-    let service = if report.store.state == State::Failed { "error" } else { "ok" };
+    let mut services = json!({report.store_name: service(&report.store)});
+    if let Some(broker) = &report.broker {
+        services["rabbitmq"] = service(broker).into();
+    }
     json!({
         "status": status,
         "timestamp": now,
         "version": env!("CARGO_PKG_VERSION"),
         "checks": {
-            "queue": check(&report.queue),
+            "queue": check(queue(report)),
             "config": check(&report.config),
             "smtp_config": check(&report.transports),
             "logging": check(&report.logs),
             "queue_storage": check(storage(report)),
         },
-        "services": {report.store_name: service},
+        "services": services,
     })
+}
+
+fn service(found: &Finding) -> &'static str {
+    if found.state == State::Failed { "error" } else { "ok" }
+}
+
+/// Whether mail is worked off, and else whether the bell that calls for it is heard.
+fn queue(report: &Report) -> &Finding {
+    match &report.broker {
+        Some(broker) if broker.state == State::Failed && report.queue.state != State::Failed => broker,
+        _ => &report.queue,
+    }
 }
 
 /// What the queue is kept in: the store, and the storage of attachments beside it.
@@ -138,6 +153,7 @@ mod tests {
             store: Finding::ok("the store takes reads and writes"),
             blobs: Finding::ok("the attachments' storage takes writes"),
             queue: Finding::ok("0 emails wait, 1 workers are alive"),
+            broker: None,
             config: Finding::ok("the configuration is complete"),
             transports: Finding::warning("no transport is configured: mail stays in the inbox"),
             logs: Finding::ok("the log directory takes writes"),

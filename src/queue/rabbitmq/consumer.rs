@@ -1,0 +1,146 @@
+//! The way in: rings arrive in batches, and are acknowledged once the worker has looked for their emails. What dies in
+//! between is rung again by the broker.
+
+use super::Shared;
+use super::backoff::Backoff;
+use super::broker::PRIORITIES;
+use super::trouble::BrokerTrouble;
+use futures_util::stream::{self, SelectAll, StreamExt as _};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Acker, Connection, Consumer};
+use posthaste_model::EmailId;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+/// Rings of one priority that a worker is given before it acknowledges any.
+const PREFETCH: u16 = 256;
+/// Rings answered together at most.
+const BATCH: usize = 256;
+/// How long the first ring of a batch waits for others.
+const MOMENT: Duration = Duration::from_millis(2);
+
+/// Rings that name emails. Dropped without [`Rings::answered`], they are rung again.
+#[derive(Debug)]
+pub struct Rings {
+    /// The emails, in the order in which they were rung.
+    pub emails: Vec<EmailId>,
+    /// The last ring of each channel; it stands for those before it.
+    last: [Option<Acker>; PRIORITIES as usize],
+}
+
+impl Rings {
+    fn none() -> Self {
+        Self { emails: Vec::new(), last: [const { None }; PRIORITIES as usize] }
+    }
+
+    fn add(&mut self, channel: usize, delivery: Delivery) {
+        let id = std::str::from_utf8(&delivery.data).ok().and_then(|text| text.parse().ok());
+        if let Some(id) = id {
+            self.emails.push(id);
+        } else {
+            // Somebody else's message: acknowledged away with the others.
+            tracing::warn!(bytes = delivery.data.len(), "a message on the broker is no email's id");
+        }
+        self.last[channel] = Some(delivery.acker);
+    }
+
+    /// Tells the broker that these need no further ring. Should it not hear that, they are rung again.
+    pub async fn answered(self) {
+        for acker in self.last.into_iter().flatten() {
+            if let Err(error) = acker.ack(BasicAckOptions { multiple: true }).await {
+                tracing::debug!(%error, "rings could not be acknowledged and will ring again");
+            }
+        }
+    }
+}
+
+/// Consumes until the end, over as many connections as it takes.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    heard: mpsc::Sender<Rings>,
+    over: CancellationToken,
+) -> Result<(), Infallible> {
+    let mut backoff = Backoff::new(&shared.chance);
+    loop {
+        let trouble = tokio::select! {
+            biased;
+            () = over.cancelled() => return Ok(()),
+            trouble = session(&shared, &heard, &mut backoff) => trouble,
+        };
+        // The publisher's line tells the operator; a queue that went away is this side's own news.
+        tracing::debug!(%trouble, "rings are not heard now");
+        tokio::select! {
+            biased;
+            () = over.cancelled() => return Ok(()),
+            () = tokio::time::sleep(backoff.pause()) => {}
+        }
+    }
+}
+
+/// One connection's life; answers why it ended.
+async fn session(shared: &Shared, heard: &mpsc::Sender<Rings>, backoff: &mut Backoff) -> BrokerTrouble {
+    let connection = match shared.broker.connect("worker").await {
+        Ok(connection) => connection,
+        Err(trouble) => return trouble,
+    };
+    match consume_all(shared, &connection, heard, backoff).await {
+        Ok(never) => match never {},
+        Err(trouble) => trouble,
+    }
+}
+
+async fn consume_all(
+    shared: &Shared,
+    connection: &Connection,
+    heard: &mpsc::Sender<Rings>,
+    backoff: &mut Backoff,
+) -> Result<Infallible, BrokerTrouble> {
+    let said = |error: lapin::Error| BrokerTrouble::of(&error);
+    let setup = connection.create_channel().await.map_err(said)?;
+    shared.broker.declare(&setup).await?;
+    let mut deliveries = SelectAll::new();
+    for priority in 1..=PRIORITIES {
+        let consumer = consume(shared, connection, priority).await.map_err(said)?;
+        let channel = usize::from(priority - 1);
+        // An end is news too: the queue was deleted.
+        let until_end = consumer.map(Some).chain(stream::iter([None]));
+        deliveries.push(until_end.map(move |delivery| (channel, delivery)).boxed());
+    }
+    backoff.reset();
+    loop {
+        let mut rings = Rings::none();
+        let mut next = deliveries.next().await;
+        let moment = Instant::now() + MOMENT;
+        loop {
+            match next {
+                Some((channel, Some(Ok(delivery)))) => rings.add(channel, delivery),
+                Some((_, Some(Err(error)))) => return Err(BrokerTrouble::of(&error)),
+                Some((_, None)) | None => return Err(BrokerTrouble::Closed("a queue went away".into())),
+            }
+            if rings.emails.len() >= BATCH {
+                break;
+            }
+            match timeout_at(moment, deliveries.next()).await {
+                Ok(more) => next = more,
+                Err(_) => break,
+            }
+        }
+        if heard.send(rings).await.is_err() {
+            return Err(BrokerTrouble::Closed("nobody listens".into()));
+        }
+    }
+}
+
+/// A channel of its own for each priority, so that the last acknowledgement of a batch stands for those before it.
+async fn consume(shared: &Shared, connection: &Connection, priority: u8) -> lapin::Result<Consumer> {
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+    let queue = shared.broker.due(priority);
+    channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
+}
