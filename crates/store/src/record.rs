@@ -2,6 +2,7 @@
 //! `content`; recipients' states are one JSON list.
 
 mod codes;
+pub(crate) mod finders;
 
 pub(crate) use codes::{event_code, event_of, failure_code, failure_of, status_code, status_of};
 

@@ -3,12 +3,13 @@
 //! client has.
 
 use super::Sqlite;
-use super::finders::{FinderHead, Kind, indexed_up_to, words};
+use super::finders::indexed_up_to;
 use super::rows::{id_at, time_at};
 use super::trouble::Trouble;
 use super::tx::{HOUR_MS, client_number};
 use crate::StoreError;
 use crate::emails::{Cursor, EmailFilter, EmailSummary, Page};
+use crate::record::finders::{FinderHead, Kind, words};
 use crate::record::{SummaryHead, damaged, status_code, status_of};
 use posthaste_model::email::RecipientKind;
 use posthaste_model::{ClientId, EmailId, Status, Timestamp};

@@ -2,12 +2,13 @@
 
 use super::Sqlite;
 use super::emails::walk;
-use super::finders::{self, FinderHead};
+use super::finders;
 use super::rows::{State, state_by_number};
 use super::trouble::Trouble;
 use super::tx::{HOUR_MS, Tx};
 use crate::StoreError;
 use crate::record::damaged;
+use crate::record::finders::FinderHead;
 use crate::upkeep::Removed;
 use posthaste_model::Timestamp;
 use posthaste_model::email::{Attachment, BlobHash, Content};

@@ -1,12 +1,13 @@
 //! Statistics from counts that are kept by hour; only the begun hours at both ends are looked through.
 
 use super::Sqlite;
-use super::finders::{FinderHead, indexed_up_to};
+use super::finders::indexed_up_to;
 use super::list::number_range;
 use super::trouble::Trouble;
 use super::tx::{HOUR_MS, client_number};
 use crate::StoreError;
 use crate::emails::StatsBy;
+use crate::record::finders::FinderHead;
 use crate::record::{damaged, status_of};
 use posthaste_model::{ClientId, Timestamp};
 use rusqlite::{Connection, params};
