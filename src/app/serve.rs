@@ -171,6 +171,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
     let data = app.data.root().canonicalize().unwrap_or_else(|_| app.data.root().to_owned());
     let settings = DispatchSettings {
         lease: delivery.lease,
+        workers: delivery.workers,
         // The end comes after the requests' share of the drain.
         drain: delivery.drain.mul_f64(1.0 - REQUESTS_DRAIN),
         breaker: BreakerSettings { failures: delivery.breaker_failures, open_for: delivery.breaker_open },

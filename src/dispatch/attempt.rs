@@ -14,6 +14,7 @@ use posthaste_model::fault::FaultPoint;
 use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// An email whose attempts end the process never comes to a policy's end by itself; after this many times the policy's
 /// attempts it is given up. Far above what restarts of a healthy process cause.
@@ -69,13 +70,14 @@ impl Worker {
             return;
         }
         let Some(job) = self.wait_for_rate(lane, job).await else { return };
+        let Some((job, permit)) = self.wait_for_permit(lane, job).await else { return };
         let due: Vec<usize> = job.held.claim.due_recipients().collect();
         let started = Instant::now();
         let message = match self.render(&job, &due).await {
             Ok(message) => message,
             Err(outcome) => {
                 lane.throttle.give_back(Instant::now());
-                self.settle(job, lane.name(), outcome, started);
+                self.settle(job, lane.name(), outcome, (started, Some(permit)));
                 return;
             }
         };
@@ -97,7 +99,23 @@ impl Worker {
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
             self.announce(lane, phase, trouble(&outcome));
         }
-        self.settle(job, lane.name(), outcome, started);
+        self.settle(job, lane.name(), outcome, (started, Some(permit)));
+    }
+
+    /// Waits until another email may be on its way: while outcomes wait for the store nothing further is sent, so that
+    /// a crash sends again no more than `delivery.workers` emails.
+    async fn wait_for_permit(&self, lane: &Lane, job: Job) -> Option<(Job, OwnedSemaphorePermit)> {
+        let permit = tokio::select! {
+            biased;
+            permit = Arc::clone(&self.permits).acquire_owned() => permit,
+            () = self.stopping.cancelled() => {
+                lane.throttle.give_back(Instant::now());
+                self.finish(Finished::NotBegun(job.held));
+                return None;
+            }
+        };
+        // The semaphore is never closed.
+        Some((job, permit.ok()?))
     }
 
     /// Waits for a place under the transport's rate; a long wait is spent in the store.
@@ -208,11 +226,17 @@ impl Worker {
     fn put_off(&self, job: Job, transport: &Arc<str>, reason: String, wait: Duration) {
         // Spread out, so that what waited does not come back in one instant.
         let after = wait + wait.mul_f64(0.2 * self.chance.f64()) + Duration::from_secs_f64(self.chance.f64());
-        self.settle(job, transport, Outcome::NotTried { reason, after }, Instant::now());
+        self.settle(job, transport, Outcome::NotTried { reason, after }, (Instant::now(), None));
     }
 
-    /// Decides what follows from the outcome and has it written.
-    fn settle(&self, job: Job, transport: &Arc<str>, outcome: Outcome, started: Instant) {
+    /// Decides what follows from the outcome and has it written. The permit goes with it until that is durable.
+    fn settle(
+        &self,
+        job: Job,
+        transport: &Arc<str>,
+        outcome: Outcome,
+        (started, permit): (Instant, Option<OwnedSemaphorePermit>),
+    ) {
         let now = self.clock.now();
         let tried = Tried::of(&outcome);
         let policy = &self.settings.policy;
@@ -231,7 +255,7 @@ impl Worker {
         let took = started.elapsed();
         let transport = Arc::clone(transport);
         self.finish(Finished::Settled {
-            attempt: Attempted { held: job.held, transport, tried, took },
+            attempt: Attempted { held: job.held, transport, tried, took, _permit: permit },
             settlement,
         });
     }

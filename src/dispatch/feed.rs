@@ -60,7 +60,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
             () = worker.stopping.cancelled() => return Ok(()),
             () = worker.holdings.wait_for_room() => {}
         }
-        if worker.is_behind.load(Ordering::Acquire) || !worker.trusts_the_clock().await {
+        if worker.behind.load(Ordering::Acquire) > 0 || !worker.trusts_the_clock().await {
             tokio::select! {
                 () = worker.stopping.cancelled() => return Ok(()),
                 () = tokio::time::sleep(PAUSE) => continue,

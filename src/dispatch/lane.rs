@@ -4,7 +4,7 @@
 use super::backlog::Backlog;
 use super::breaker::{Breaker, BreakerSettings, Phase};
 use super::held::HeldClaim;
-use super::settings::Way;
+use super::settings::{DispatchSettings, Way};
 use super::throttle::Throttle;
 use crate::routing::RouteDecision;
 use crate::transports::Transport;
@@ -50,14 +50,14 @@ pub(super) enum Opening {
 }
 
 impl Lane {
-    fn new(way: Way, breaker: BreakerSettings, waiting_max: usize) -> Self {
+    fn new(way: Way, breaker: BreakerSettings, waiting_max: usize, in_flight_max: usize) -> Self {
         let quota = way.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
         Self {
             transport: way.transport,
             breaker: Breaker::new(breaker),
             throttle: Throttle::new(way.rate.into_iter().chain(quota)),
             backlog: Backlog::new(waiting_max),
-            max_in_flight: way.max_in_flight.max(1),
+            max_in_flight: way.max_in_flight.clamp(1, in_flight_max),
         }
     }
 
@@ -86,11 +86,15 @@ impl Lane {
 impl Lanes {
     /// A lane for each of `ways`. The one way out of the machine, where there is but one, may fill nearly all of
     /// `held_max`: more than what is taken in before room is asked for again, so that nothing is moved about. Several
-    /// share it.
-    pub fn new(ways: Vec<Way>, breaker: BreakerSettings, held_max: usize) -> Self {
+    /// share it. Of the emails on their way at once each leaves at least one to every other, so that one that hangs
+    /// does not stop them.
+    pub fn new(ways: Vec<Way>, settings: &DispatchSettings) -> Self {
+        let held_max = settings.held_max;
+        let in_flight_max = settings.workers.saturating_sub(ways.len().saturating_sub(1)).max(1);
         let outward = ways.iter().filter(|way| way.transport.is_outward()).count();
         let waiting_max = if outward > 1 { held_max / outward } else { held_max - held_max / 16 };
-        Self(ways.into_iter().map(|way| Arc::new(Lane::new(way, breaker, waiting_max))).collect())
+        let lane = |way| Arc::new(Lane::new(way, settings.breaker, waiting_max, in_flight_max));
+        Self(ways.into_iter().map(lane).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Lane>> {

@@ -40,10 +40,9 @@ use posthaste_model::WorkerId;
 use posthaste_model::fault::Faults;
 use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Instant;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wall::WallWatch;
@@ -121,11 +120,12 @@ impl Dispatch {
         let pulse = Pulse::new(settings.dead_after.mul_f64(0.8));
         let (finished, outcomes) = mpsc::unbounded_channel();
         let worker = Arc::new(Worker {
-            is_behind: AtomicBool::new(false),
+            behind: AtomicUsize::new(0),
+            permits: Arc::new(Semaphore::new(settings.workers.clamp(1, Semaphore::MAX_PERMITS))),
             id,
             node: record.node.clone(),
             hopper: queue.attach(id, settings.lease, &tasks),
-            lanes: Lanes::new(parts.ways, settings.breaker, settings.held_max),
+            lanes: Lanes::new(parts.ways, &settings),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
             wall: WallWatch::new(clock.now(), Instant::now()),

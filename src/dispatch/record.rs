@@ -1,7 +1,10 @@
-//! Writes down what came of attempts: all that finished while the last commit was under way goes into the next one.
+//! Writes down what came of attempts. What finished is offered to the store at once, a few batches side by side, so that
+//! it stands in line for the very next commit; what finishes while all of them wait goes together into one.
 
 use super::held::HeldClaim;
 use super::worker::Worker;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use posthaste_model::attempt::Settlement;
 use posthaste_model::event::EventKind;
 use posthaste_model::fault::FaultPoint;
@@ -11,11 +14,13 @@ use posthaste_store::{SettleResult, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Outcomes in one commit at most.
+/// Outcomes offered at once at most.
 const BATCH_MAX: usize = 256;
+/// Batches offered side by side at most.
+const BATCHES: usize = 8;
 /// The first wait before a batch is offered again; doubles up to `RETRY_MAX`.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// The longest wait before a batch is offered again.
@@ -37,6 +42,8 @@ pub(super) struct Attempted {
     pub transport: Arc<str>,
     pub tried: Tried,
     pub took: Duration,
+    /// Keeps the place among the emails on their way until the outcome is durable.
+    pub _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// How an attempt ended, in a word.
@@ -83,31 +90,34 @@ pub(super) async fn record(
     stop: CancellationToken,
 ) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut stopping = false;
+    let mut writing = FuturesUnordered::new();
+    let (mut stopping, mut over) = (false, false);
     loop {
-        let received = tokio::select! {
+        tokio::select! {
             biased;
-            count = finished.recv_many(&mut batch, BATCH_MAX) => count,
+            Some(()) = writing.next() => {}
+            received = finished.recv_many(&mut batch, BATCH_MAX), if !over && writing.len() < BATCHES => {
+                over = received == 0;
+                if !over {
+                    writing.push(worker.write(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_MAX))));
+                }
+            }
             () = stop.cancelled(), if !stopping => {
                 // What is in the channel still comes out; then there is nothing.
                 finished.close();
                 stopping = true;
-                continue;
             }
-        };
-        if received == 0 {
-            return;
+            else => return,
         }
-        worker.write(&mut batch).await;
     }
 }
 
 impl Worker {
-    async fn write(&self, batch: &mut Vec<Finished>) {
+    async fn write(&self, batch: Vec<Finished>) {
         let mut not_begun = Vec::new();
         let mut attempts = Vec::with_capacity(batch.len());
         let mut settlements = Vec::with_capacity(batch.len());
-        for finished in batch.drain(..) {
+        for finished in batch {
             match finished {
                 Finished::NotBegun(held) => not_begun.push(held),
                 Finished::Settled { settlement, attempt } => {
@@ -126,11 +136,18 @@ impl Worker {
             return;
         }
         let settlements: Arc<[Settlement]> = settlements.into();
-        let results = self.persistently(|| self.store.settle(Arc::clone(&settlements))).await;
+        let results = self.persistently(|| self.settle_once(Arc::clone(&settlements))).await;
         let results = log_lost(results, "outcomes could not be recorded").unwrap_or_default();
         for ((attempt, settlement), result) in attempts.iter().zip(settlements.iter()).zip(results) {
             self.report(attempt, settlement, result);
         }
+    }
+
+    async fn settle_once(&self, settlements: Arc<[Settlement]>) -> Result<Vec<SettleResult>, StoreError> {
+        if self.faults.is_early(FaultPoint::OutcomesRefused) {
+            return Err(StoreError::Busy);
+        }
+        self.store.settle(settlements).await
     }
 
     /// Calls the store until it does it, or cannot at all. A commit that may have happened is offered again: the fence
@@ -140,26 +157,24 @@ impl Worker {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut wait = RETRY_FIRST;
+        let mut behind = None;
         loop {
             match call().await {
                 Err(error) if error.is_transient() => {
                     // Leases of what finished may run out meanwhile: nothing is claimed before it is recorded.
-                    self.is_behind.store(true, Ordering::Release);
+                    behind.get_or_insert_with(|| Behind::of(self));
                     tracing::warn!(%error, waited_ms = wait.as_millis() as u64, "outcomes wait for the store");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY_MAX);
                 }
-                done => {
-                    self.is_behind.store(false, Ordering::Release);
-                    return done;
-                }
+                done => return done,
             }
         }
     }
 
     /// Says what is now durable.
     fn report(&self, attempt: &Attempted, settlement: &Settlement, result: SettleResult) {
-        let Attempted { held, transport, tried, took } = attempt;
+        let Attempted { held, transport, tried, took, .. } = attempt;
         let email = &held.claim.email;
         if result == SettleResult::Fenced {
             tracing::warn!(email.id = %email.id, attempt = held.claim.attempt, "another claim is newer, outcome dropped");
@@ -181,6 +196,22 @@ impl Worker {
     }
 }
 
+/// A batch of outcomes that waits for the store.
+struct Behind<'a>(&'a Worker);
+
+impl<'a> Behind<'a> {
+    fn of(worker: &'a Worker) -> Self {
+        worker.behind.fetch_add(1, Ordering::AcqRel);
+        Self(worker)
+    }
+}
+
+impl Drop for Behind<'_> {
+    fn drop(&mut self) {
+        self.0.behind.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 fn log_lost<T>(result: Result<T, StoreError>, message: &'static str) -> Option<T> {
     result
         .inspect_err(|error| tracing::error!(%error, "{message}; they are tried again when their leases end"))
@@ -189,7 +220,7 @@ fn log_lost<T>(result: Result<T, StoreError>, message: &'static str) -> Option<T
 
 /// The attempt's one line.
 fn log(attempted: &Attempted, settlement: &Settlement) {
-    let Attempted { held, transport, tried, took } = attempted;
+    let Attempted { held, transport, tried, took, .. } = attempted;
     let transport = &**transport;
     let email = &held.claim.email;
     let attempt = held.claim.attempt;

@@ -4,6 +4,7 @@ use super::settings::Identity;
 use super::wall::Look;
 use super::worker::Worker;
 use crate::base::metrics::QueueDepth;
+use posthaste_model::fault::FaultPoint;
 use posthaste_model::{EmailId, Timestamp, WorkerId};
 use posthaste_store::WorkerRecord;
 use std::collections::HashSet;
@@ -113,6 +114,9 @@ impl Worker {
         let mut keys: Vec<(EmailId, u32)> = held.iter().map(|(id, fence, _)| (*id, *fence)).collect();
         keys.extend(self.hopper.held());
         if keys.is_empty() {
+            return;
+        }
+        if self.faults.lasts(FaultPoint::OutcomesRefused) {
             return;
         }
         let asked = Instant::now();

@@ -42,6 +42,9 @@ pub struct DispatchSettings {
     pub breaker: BreakerSettings,
     /// When and how often an email is tried again.
     pub policy: RetryPolicy,
+    /// Emails on their way at once: from before a transport is told of them until what came of them is durable. So many
+    /// at most does a crash send again.
+    pub workers: usize,
     /// Claims held at once, waiting ones included.
     pub held_max: usize,
     /// How often the worker says that it lives.
@@ -64,6 +67,7 @@ impl DispatchSettings {
             drain: Duration::from_secs(25),
             breaker: BreakerSettings { failures: 5, open_for: Duration::from_secs(30) },
             policy,
+            workers: 128,
             held_max: 4096,
             heartbeat_every: Duration::from_secs(2),
             dead_after: Duration::from_secs(15),

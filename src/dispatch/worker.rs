@@ -16,10 +16,9 @@ use posthaste_model::fault::Faults;
 use posthaste_model::{ClientId, Timestamp, WorkerId};
 use posthaste_store::Store;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Due times remembered at most; the store knows the rest.
@@ -27,8 +26,10 @@ const DUE_TIMES_MAX: usize = 4096;
 
 /// One worker: a process in one life.
 pub(super) struct Worker {
-    /// Outcomes wait for a store that cannot be written.
-    pub is_behind: AtomicBool,
+    /// Batches of outcomes that wait for a store that cannot be written.
+    pub behind: AtomicUsize,
+    /// One for each email on its way, from before the send until its outcome is durable.
+    pub permits: Arc<Semaphore>,
     pub id: WorkerId,
     /// Its node's name.
     pub node: String,

@@ -43,6 +43,8 @@ words!(
         CommitIoError = "commit_io_error",
         /// The renderer panics.
         RenderPanic = "render_panic",
+        /// The store takes no outcome and renews no lease, the first COUNT times it is asked to record outcomes.
+        OutcomesRefused = "outcomes_refused",
     }
 );
 
@@ -101,6 +103,34 @@ impl Faults {
         let _ = point;
         false
     }
+
+    /// Whether an error that lasts is due here: true for the first COUNT passages.
+    #[inline]
+    #[cfg_attr(not(debug_assertions), expect(clippy::unused_self, reason = "a release build has no faults"))]
+    pub fn is_early(&self, point: FaultPoint) -> bool {
+        #[cfg(debug_assertions)]
+        if let Some(armed) = &self.armed
+            && armed.0 == point
+        {
+            return armed.1.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) >= 1;
+        }
+        let _ = point;
+        false
+    }
+
+    /// Whether passages are left for which [`Self::is_early`] will be true; takes none of them.
+    #[inline]
+    #[cfg_attr(not(debug_assertions), expect(clippy::unused_self, reason = "a release build has no faults"))]
+    pub fn lasts(&self, point: FaultPoint) -> bool {
+        #[cfg(debug_assertions)]
+        if let Some(armed) = &self.armed
+            && armed.0 == point
+        {
+            return armed.1.load(std::sync::atomic::Ordering::SeqCst) >= 1;
+        }
+        let _ = point;
+        false
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +143,10 @@ mod tests {
         let due: Vec<bool> = (0..4).map(|_| faults.is_due(FaultPoint::Rendered)).collect();
         assert_eq!(due, [false, true, false, false]);
         assert!(!faults.is_due(FaultPoint::Read));
+        let faults = Faults::parse("outcomes_refused:2").unwrap();
+        let point = FaultPoint::OutcomesRefused;
+        let seen: Vec<(bool, bool)> = (0..3).map(|_| (faults.lasts(point), faults.is_early(point))).collect();
+        assert_eq!(seen, [(true, true), (true, true), (false, false)]);
         assert_eq!(Faults::parse("nowhere").err(), Some(FaultSpecError));
     }
 }

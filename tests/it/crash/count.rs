@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::emails_api::email_to;
 use crate::harness::http;
-use crate::harness::{Relay, Server, eventually};
+use crate::harness::{Relay, Server, ServerOptions, eventually};
 
 /// A unique token in each body; a retried request keeps its token and its idempotency key.
 fn token(number: u64) -> String {
@@ -23,6 +23,19 @@ pub fn seen(relay: &Relay) -> HashMap<String, usize> {
         }
     }
     seen
+}
+
+/// Copies that the relay took beside the first of each.
+pub fn surplus(seen: &HashMap<String, usize>) -> usize {
+    seen.values().map(|times| times - 1).sum()
+}
+
+/// Emails on their way at once in the servers of a crash test: so many may a kill double, and not one more.
+pub const WORKERS: usize = 8;
+
+/// A server that sends to `relay` with [`WORKERS`] emails on their way at once.
+pub fn few_at_once(relay: &Relay) -> ServerOptions {
+    ServerOptions::to_relay(relay).env("POSTHASTE_DELIVERY__WORKERS", WORKERS.to_string())
 }
 
 struct Ends<'a>(&'a AtomicBool);
@@ -94,7 +107,8 @@ impl Load {
         self.acknowledged.lock().expect("no panic under it").len()
     }
 
-    /// Waits until the relay has everything acknowledged; answers how many tokens it saw more than once.
+    /// Waits until the relay has everything acknowledged; answers how many copies
+    /// too many it saw.
     #[track_caller]
     pub fn settle(&self, server: &Server, relay: &Relay) -> usize {
         let acknowledged = self.acknowledged.lock().expect("no panic under it");
@@ -110,6 +124,6 @@ impl Load {
         let total =
             server.get("/api/emails?count=true").expect(200).json()["total"].as_u64().expect("a count");
         assert_eq!(total, acknowledged.len() as u64, "one email a key");
-        seen(relay).values().filter(|times| **times > 1).count()
+        surplus(&seen(relay))
     }
 }

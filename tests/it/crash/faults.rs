@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::count::Load;
+use super::count::{Load, WORKERS, few_at_once, seen, surplus};
 use crate::emails_api::{email_to, with};
 use crate::harness::{Relay, Server, ServerOptions, eventually};
-
-/// What may lie between a relay's acceptance and our record of it: the senders' emails and those being recorded.
-const UNDER_WAY: usize = 64;
 
 /// Runs a load into a server that will crash at `spec`, starts it again, counts both ends.
 #[track_caller]
 fn survives(spec: &str) {
     let relay = Relay::accepting();
     // First life: no fault, so that the domain and key stand; then armed.
-    let mut server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
+    let mut server = Server::start(few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
     server.restart_with(|options| options.fault(spec));
     let load = Load::default();
     let address = Mutex::new(Some(server.address()));
@@ -36,8 +33,8 @@ fn survives(spec: &str) {
         eventually("the load goes on", || (load.count() >= enough).then_some(()));
     });
     let doubles = load.settle(&server, &relay);
-    // The only window: the relay has it, our record does not. It holds what was under way, at most.
-    assert!(doubles <= UNDER_WAY, "{spec}: {doubles} sent twice");
+    // The only window: the relay has it, our record does not. It holds what was on its way, at most.
+    assert!(doubles <= WORKERS, "{spec}: {doubles} sent twice");
 }
 
 macro_rules! crashes {
@@ -62,6 +59,43 @@ crashes! {
     a1_killed_when_the_final_dot_was_sent: "final_dot_sent:20"
     a1_killed_when_the_acceptance_was_read: "acceptance_read:20"
     a1_killed_when_the_outcome_was_on_disk: "finish_committed:5"
+}
+
+/// A store that takes no outcome, for long, and then a kill: what went out without a record is what goes out again.
+#[test]
+fn a1_no_more_goes_out_unrecorded_than_may_be_on_its_way() {
+    let relay = Relay::accepting();
+    let mut server = Server::start(few_at_once(&relay));
+    server.restart_with(|options| options.fault("outcomes_refused:1000000"));
+    let bodies: Vec<_> = (0..50).map(|n| email_to("user@client.com", &format!("token-{n}."))).collect();
+    server.post("/api/emails/batch", &json!({ "emails": bodies })).expect(202);
+    eventually("as many as may be on their way are at the relay", || {
+        (relay.messages().len() >= WORKERS).then_some(())
+    });
+    eventually("the outcomes were offered and refused again and again", || {
+        let told = format!("{}{}", server.stdout(), server.stderr());
+        (told.matches("outcomes wait for the store").count() >= 10).then_some(())
+    });
+    server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+    eventually("all mail is at the relay", || (seen(&relay).len() >= 50).then_some(()));
+    eventually("all is recorded", || {
+        let sent = server.get("/api/emails?status=sent&count=true").expect(200).json();
+        (sent["total"] == 50).then_some(())
+    });
+    assert_eq!(surplus(&seen(&relay)), WORKERS);
+}
+
+/// The store cannot be written for longer than a lease: what waits to be recorded is not sent again by the same server.
+#[test]
+fn what_waits_for_the_store_longer_than_its_lease_is_not_sent_twice() {
+    let relay = Relay::accepting();
+    let options = few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "1s");
+    let mut server = Server::start(options);
+    // The waits between the tries come to five seconds.
+    server.restart_with(|options| options.fault("outcomes_refused:7"));
+    let id = server.send(&email_to("user@client.com", "token-once."));
+    server.wait_status(&id, "sent");
+    assert_eq!(seen(&relay).get("token-once."), Some(&1), "sent twice");
 }
 
 /// The two places that only mail with an attachment passes.

@@ -2,15 +2,15 @@
 
 use std::sync::Mutex;
 
-use super::count::Load;
-use crate::harness::{Relay, Server, ServerOptions, eventually};
+use super::count::{Load, WORKERS, few_at_once};
+use crate::harness::{Relay, Server, eventually};
 
 const KILLS: usize = 25;
 
 #[test]
 fn a1_killed_at_random_under_load_nothing_is_lost() {
     let relay = Relay::accepting();
-    let mut server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
+    let mut server = Server::start(few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
     let load = Load::default();
     let address = Mutex::new(Some(server.address()));
     let key = server.key().to_owned();
@@ -29,5 +29,5 @@ fn a1_killed_at_random_under_load_nothing_is_lost() {
         }
     });
     let doubles = load.settle(&server, &relay);
-    assert!(doubles <= KILLS * 64, "{doubles} sent twice in {KILLS} kills");
+    assert!(doubles <= KILLS * WORKERS, "{doubles} sent twice in {KILLS} kills");
 }

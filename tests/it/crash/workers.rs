@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::count::seen;
+use super::count::{WORKERS, few_at_once, seen, surplus};
 use crate::emails_api::{email_to, with};
 use crate::harness::{Relay, Server, ServerOptions, eventually, soon};
-
-/// Outcomes that one commit may hold: what the relay took and the store did not yet know when the worker died. Workers
-/// that wait for each other's commits come near it; one alone does not.
-const COMMIT: usize = 256;
 
 /// Has emails accepted that all become due at one moment, so that the workers compete for them.
 fn due_together(server: &Server, count: usize, ahead: Duration) {
@@ -59,14 +55,13 @@ fn a3_what_a_killed_worker_held_is_sent_by_another() {
     let server = Server::start(ServerOptions::to_relay(&relay).api_only());
     // The lease is longer than the test: only the worker's silence can end it.
     let lease = |options: ServerOptions| options.env("POSTHASTE_DELIVERY__LEASE", "10m");
-    let mut workers: Vec<Server> = (1..=2)
-        .map(|n| Server::start_bare(lease(ServerOptions::to_relay(&relay).worker_beside(&server, n))))
-        .collect();
+    let mut workers: Vec<Server> =
+        (1..=2).map(|n| Server::start_bare(lease(few_at_once(&relay).worker_beside(&server, n)))).collect();
     due_together(&server, 1000, Duration::from_secs(2));
     eventually("the worker is at it", || (relay.messages().len() >= 50).then_some(()));
     workers[0].kill9();
     let before = relay.messages().len();
     let seen = all_seen(&relay, 1000);
-    let doubles = seen.values().filter(|times| **times > 1).count();
-    assert!(doubles <= COMMIT, "{doubles} of {before} sent twice");
+    let doubles = surplus(&seen);
+    assert!(doubles <= WORKERS, "{doubles} of {before} sent twice");
 }
