@@ -168,7 +168,7 @@ pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, Start
 async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> Result<Dispatch, StartError> {
     let delivery = &app.settings.delivery;
     let host = host_name();
-    let data = app.data.root().canonicalize().unwrap_or_else(|_| app.data.root().to_owned());
+    let data = app.data.node_id(&app.chance)?;
     let settings = DispatchSettings {
         lease: delivery.lease,
         workers: delivery.workers,
@@ -184,7 +184,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
         routes: app.routes.clone(),
         ways: app.ways()?,
         settings,
-        identity: Identity { node: format!("{host}:{}:{seat}", data.display()), host, roles: roles.words() },
+        identity: Identity { node: format!("{host}:{data}:{seat}"), host, roles: roles.words() },
         clock: app.clock.clone(),
         chance: app.chance.clone(),
         metrics: app.metrics.clone(),

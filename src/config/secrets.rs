@@ -63,14 +63,25 @@ impl DataDirectory {
     /// The secret kept as `name`, made by `make` when there is none yet. Of two processes that make one at the same
     /// moment both get the same.
     pub fn secret(&self, name: &str, make: impl FnOnce() -> Secret) -> Result<Secret, DataError> {
-        let path = self.path(SECRETS).join(name);
-        match read_secret(&path) {
+        Self::kept(&self.path(SECRETS).join(name), make)
+    }
+
+    fn kept(path: &Path, make: impl FnOnce() -> Secret) -> Result<Secret, DataError> {
+        match read_secret(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                keep_secret(&path, &make()).map_err(|e| failed("keep the secret", &path, e))?;
-                read_secret(&path).map_err(|e| failed("read the secret", &path, e))
+                keep_secret(path, &make()).map_err(|e| failed("keep the secret", path, e))?;
+                read_secret(path).map_err(|e| failed("read the secret", path, e))
             }
-            other => other.map_err(|e| failed("read the secret", &path, e)),
+            other => other.map_err(|e| failed("read the secret", path, e)),
         }
+    }
+
+    /// What tells this data directory from every other: made at the first start, the same ever after. Two machines of
+    /// one name whose data lie at the same path are still two. Not copied by a backup: a copy is another installation.
+    pub fn node_id(&self, chance: &Chance) -> Result<String, DataError> {
+        let path = self.path(RUN).join("node.id");
+        let kept = Self::kept(&path, || Secret::new(format!("{:016x}", chance.u64())))?;
+        Ok(kept.expose().to_owned())
     }
 
     /// Says where a listener (`http`, `smtp`) is reached, in `run/<listener>.addr`.
@@ -173,6 +184,16 @@ mod tests {
         assert_eq!(key.expose(), again.expose());
         let left: Vec<_> = std::fs::read_dir(root.join("secrets")).unwrap().collect();
         assert_eq!(left.len(), 1, "a draft was left behind: {left:?}");
+    }
+
+    #[test]
+    fn every_data_directory_is_a_node_of_its_own_and_stays_it() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let chance = Chance::new();
+        let id = |root: &Path| DataDirectory::prepare(root).unwrap().node_id(&chance).unwrap();
+        let first = id(one.path());
+        assert_ne!(first, id(other.path()), "two machines may have one name and keep their data at one path");
+        assert_eq!(first, id(one.path()));
     }
 
     #[test]

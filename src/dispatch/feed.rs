@@ -136,7 +136,7 @@ pub(super) async fn answer_rings(worker: Arc<Worker>) -> Result<(), Infallible> 
 impl Worker {
     /// Whether claiming makes sense now.
     async fn may_claim(&self) -> bool {
-        !self.is_behind.load(Ordering::Acquire)
+        self.behind.load(Ordering::Acquire) == 0
             && !self.lanes.are_stuck(Instant::now())
             && self.trusts_the_clock().await
     }

@@ -5,11 +5,15 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::directory::Directory;
 use crate::routing::INBOX;
+use posthaste_model::WorkerId;
 use posthaste_model::draft::{DraftAttachment, DraftMailbox};
 use posthaste_model::email::{BlobHash, Source};
 use posthaste_model::refusal::FaultCode;
 use posthaste_store::StoreSettings;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
 /// An installation with one client and its intake.
 struct Installation {
@@ -19,10 +23,19 @@ struct Installation {
 }
 
 async fn installation() -> Installation {
+    observed_installation(|| {}).await
+}
+
+/// An installation whose store calls `committed` after each commit, before anybody is answered.
+async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> Installation {
     let home = tempfile::tempdir().unwrap();
-    let store = Store::open(StoreSettings::new(home.path().join("store.db"))).await.unwrap();
+    let settings = StoreSettings {
+        observer: Arc::new(move |_, _| committed()),
+        ..StoreSettings::new(home.path().join("store.db"))
+    };
+    let store = Store::open(settings).await.unwrap();
     let blobs = Blobs::files(&home.path().join("blobs"), Faults::none()).unwrap();
-    let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
+    let clock = Clock::manual(NOW);
     let chance = Chance::new();
     let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
     let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
@@ -132,4 +145,33 @@ async fn what_retention_took_is_not_sent_again_as_an_empty_message() {
     assert_eq!(it.intake.blobs.remove(&BlobHash::of(b"hello"), far).await, Ok(true));
     let refused = it.intake.resend(&caller, id, submission()).await;
     assert!(matches!(refused, Err(Refusal::Conflict(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_during_the_commit_has_its_mail_handed_over_all_the_same() {
+    // The commit is made, and nobody is told of it until the caller is gone.
+    let (armed, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(tokio::sync::Notify::new()));
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    let (is_armed, ring) = (Arc::clone(&armed), Arc::clone(&committed));
+    let it = observed_installation(move || {
+        if is_armed.swap(false, Ordering::SeqCst) {
+            ring.notify_one();
+            let _ = may_go_on.lock().unwrap().recv();
+        }
+    })
+    .await;
+    let caller = it.caller(None).await;
+    let hopper = it.intake.queue.attach(WorkerId::new(NOW, [7; 10]), Duration::from_secs(60), &Tasks::new());
+    armed.store(true, Ordering::SeqCst);
+    let mut request = Box::pin(it.intake.accept(&caller, draft("a@a.example"), submission()));
+    tokio::select! {
+        biased;
+        answer = &mut request => panic!("answered before the commit: {answer:?}"),
+        () = committed.notified() => {}
+    }
+    drop(request);
+    go_on.send(()).unwrap();
+    let handed_over = tokio::time::timeout(Duration::from_secs(20), hopper.next_batch(1)).await;
+    assert_eq!(handed_over.map(|claims| claims.len()), Ok(1), "stored and leased, but no worker knows of it");
 }

@@ -109,7 +109,6 @@ struct Verdict {
     kind: EventKind,
     detail: String,
     again_in: Option<Duration>,
-    held: bool,
 }
 
 impl Attempt<'_> {
@@ -133,12 +132,11 @@ impl Attempt<'_> {
         let left_over = states.contains(&RecipientStatus::Queued);
         let status = if self.claim.status == Status::Sent || accepted_now {
             Status::Sent
-        } else if left_over {
+        } else if states.iter().any(|status| status.is_open()) {
             Status::Queued
         } else {
             Status::Failed
         };
-        let held = verdicts.iter().any(|v| v.held);
         let pause = verdicts.iter().filter_map(|v| v.again_in).max();
         let trouble = verdicts.iter().rev().find(|v| v.kind != EventKind::Sent);
         let failed = verdicts.iter().rev().find(|v| v.change.status == RecipientStatus::Failed);
@@ -152,7 +150,7 @@ impl Attempt<'_> {
             fence: self.claim.fence,
             attempts: self.claim.attempt,
             status,
-            next_attempt_at: if held || !left_over { None } else { pause.map(|p| self.now.plus(p)) },
+            next_attempt_at: pause.filter(|_| left_over).map(|p| self.now.plus(p)),
             sent_at: self.claim.sent_at.or(accepted_now.then_some(self.now)),
             failure,
             error: trouble.map(|v| v.detail.clone()),
@@ -166,14 +164,13 @@ impl Attempt<'_> {
     }
 
     fn judge(&self, index: usize, outcome: RecipientOutcome, uncertain_ends: u32) -> Verdict {
-        use RecipientStatus::{Failed, Queued, Sent};
+        use RecipientStatus::{Failed, Held, Queued, Sent};
         let exhausted = self.claim.attempt >= self.policy.max_attempts;
         let verdict = |status, code, detail: String, kind, again_in| Verdict {
             change: RecipientChange { index, status, last_reply: Some(detail.clone()), failure_code: code },
             kind,
             detail,
             again_in,
-            held: false,
         };
         match outcome {
             RecipientOutcome::Accepted(reply) => verdict(Sent, None, reply, EventKind::Sent, None),
@@ -186,9 +183,7 @@ impl Attempt<'_> {
                 verdict(Queued, None, f.message, EventKind::Deferred, Some(pause))
             }
             RecipientOutcome::Uncertain(f) if self.policy.on_uncertain == OnUncertain::Hold => {
-                let mut held = verdict(Queued, None, f.message, EventKind::Held, None);
-                held.held = true;
-                held
+                verdict(Held, None, f.message, EventKind::Held, None)
             }
             RecipientOutcome::Uncertain(f) if uncertain_ends > 1 => {
                 let detail = format!("possibly delivered: {}", f.message);

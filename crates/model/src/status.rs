@@ -97,6 +97,8 @@ words!(
     RecipientStatus {
         /// Still to be tried.
         Queued = "queued",
+        /// Waits for a person: the peer may have taken it without saying so.
+        Held = "held",
         /// A transport accepted it.
         Sent = "sent",
         /// It arrived.
@@ -111,6 +113,13 @@ words!(
         Cancelled = "cancelled",
     }
 );
+
+impl RecipientStatus {
+    /// Whether nothing final is known: it is still to be tried, or waits for a person.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Held)
+    }
+}
 
 words!(
     /// Why an email or a recipient failed.

@@ -281,12 +281,12 @@ pub(crate) fn states_of(
         .collect())
 }
 
-/// Applies an attempt's changes to recipients' states. Only a recipient that is still queued changes: what is known
-/// better (accepted, returned) is not undone by a late word.
+/// Applies an attempt's changes to recipients' states. Only a recipient of whom nothing final is known changes: what is
+/// known better (accepted, returned) is not undone by a late word.
 pub(crate) fn apply_changes(states: &mut [RecipientState], changes: &[RecipientChange], at: Timestamp) {
     for change in changes {
         let Some(state) = states.get_mut(change.index) else { continue };
-        if state.status != RecipientStatus::Queued {
+        if !state.status.is_open() {
             continue;
         }
         state.status = change.status;

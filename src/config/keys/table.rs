@@ -66,7 +66,7 @@ pub static KEYS: &[Key] = &[
     key("limits", "recipients", Kind::Number, "50", "Recipients of one email over to, cc and bcc."),
     key("limits", "batch", Kind::Number, "500", "Emails in one batch of the Emails API."),
 
-    key("delivery", "workers", Kind::Number, "by cores", "Emails attempted at once by one process."),
+    key("delivery", "workers", Kind::Number, "by cores", "Emails on their way at once in one process, from the send until the outcome is stored; a crash sends again no more than these. By cores: 64 each."),
     key("delivery", "max_attempts", Kind::Number, "5", "Attempts until an email fails."),
     key("delivery", "retry_schedule", Kind::Durations, "30s,2m,8m,30m", "Waits before the second, third, ... attempt; the last one repeats, each varies by 20 %."),
     key("delivery", "lease", Kind::Duration, "60s", "How long a worker may hold an email before another one takes it over; at least 1s."),

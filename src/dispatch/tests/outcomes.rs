@@ -118,6 +118,36 @@ async fn a_loss_after_the_last_byte_is_held_where_the_operator_wants_it() {
 }
 
 #[tokio::test]
+async fn of_several_recipients_only_the_uncertain_one_is_held() {
+    let script = Script::accepting().first(1, Step::Rcpt, Action::reply("450 4.2.0 busy")).first(
+        1,
+        Step::Content,
+        Action::Close,
+    );
+    let (relay, mut stage) = Stage::scripted(script).await;
+    stage.settings.policy.on_uncertain = OnUncertain::Hold;
+    let worker = stage.start().await;
+    let id = stage.send(&["busy@b.example", "ann@b.example"]).await;
+    let record = stage.until_deferred(id, 1).await;
+    let states: Vec<RecipientStatus> = record.recipients.iter().map(|r| r.status).collect();
+    assert_eq!(states, [RecipientStatus::Queued, RecipientStatus::Held]);
+    assert_eq!(record.next_attempt_at, Some(stage.clock.now().plus(BACKOFF)));
+    let timeline = stage.timeline(id).await;
+    assert!(timeline.iter().any(|event| event.starts_with("held")), "{timeline:?}");
+    assert!(timeline.iter().any(|event| event.starts_with("deferred")), "{timeline:?}");
+    stage.clock.advance(BACKOFF);
+    let record = stage.until(id, |r| r.status == Status::Sent).await;
+    assert_eq!(record.recipients[1].status, RecipientStatus::Held, "for a person to decide");
+    assert_eq!(record.next_attempt_at, None);
+    let messages = relay.messages();
+    assert_eq!(
+        messages.last().map(|message| message.recipients.clone()),
+        Some(vec!["busy@b.example".to_owned()])
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn mail_of_a_test_key_stays_on_the_machine() {
     let (relay, stage) = Stage::scripted(Script::accepting()).await;
     let worker = stage.start().await;

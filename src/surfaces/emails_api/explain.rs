@@ -9,9 +9,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
-use posthaste_model::Status;
 use posthaste_model::credential::Permission;
 use posthaste_model::decision::Decision;
+use posthaste_model::{RecipientStatus, Status};
 use posthaste_store::EmailRecord;
 use serde_json::json;
 
@@ -63,12 +63,16 @@ fn circuits(api: &EmailsApi, record: &EmailRecord) -> Option<Decision> {
 
 /// What has to happen for the status to change.
 fn outlook(record: &EmailRecord) -> &'static str {
+    let is_held = record.recipients.iter().any(|recipient| recipient.status == RecipientStatus::Held);
     match (record.status, record.next_attempt_at) {
         (Status::Scheduled, _) => "it goes out at scheduled_at; it can be cancelled until then",
         (Status::Queued, Some(_)) => "the attempt at next_attempt_at; it can be cancelled until then",
         (Status::Queued, None) => "a person: it is held after an uncertain end; resend or cancel it",
         (Status::Processing, _) => "the end of the attempt that is running",
         (Status::Sent, Some(_)) => "the attempt at next_attempt_at for the recipients left over",
+        (Status::Sent, None) if is_held => {
+            "news from the provider; recipients that are held wait for a person, who may send to them again"
+        }
         (Status::Sent, None) => "news from the provider",
         (Status::Delivered, _) => "a complaint or a late bounce reported by the provider",
         (Status::Bounced | Status::Complained | Status::Failed | Status::Cancelled, _) => {

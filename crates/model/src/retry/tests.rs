@@ -144,6 +144,25 @@ fn uncertain_may_be_held_for_a_person() {
     let s = run(&claim(1, 1), vec![uncertain()], OnUncertain::Hold);
     assert_eq!((s.status, s.next_attempt_at), (Status::Queued, None));
     assert_eq!(s.events[0].kind, EventKind::Held);
+    assert_eq!(s.recipients[0].status, RecipientStatus::Held);
+}
+
+#[test]
+fn only_the_uncertain_recipient_is_held_the_deferred_one_goes_on() {
+    let s = run(&claim(3, 1), vec![later("450"), uncertain(), refused("550")], OnUncertain::Hold);
+    let states: Vec<RecipientStatus> = s.recipients.iter().map(|r| r.status).collect();
+    assert_eq!(states, [RecipientStatus::Queued, RecipientStatus::Held, RecipientStatus::Failed]);
+    assert_eq!((s.status, s.next_attempt_at.is_some(), s.failure), (Status::Queued, true, None));
+    // What follows for the deferred one decides nothing for the held one.
+    let mut next = claim(3, 5);
+    for (state, status) in next.recipients.iter_mut().zip(states) {
+        state.status = status;
+    }
+    assert_eq!(next.due_recipients().collect::<Vec<_>>(), [0]);
+    let s = run(&next, vec![later("450")], OnUncertain::Hold);
+    assert_eq!((s.status, s.next_attempt_at, s.failure), (Status::Queued, None, None), "the held one waits");
+    let s = run(&next, vec![RecipientOutcome::Accepted("250".into())], OnUncertain::Hold);
+    assert_eq!((s.status, s.next_attempt_at), (Status::Sent, None));
 }
 
 #[test]
@@ -173,19 +192,25 @@ proptest! {
 
     /// Whatever the mix: nobody accepted is ever due again, and an email that is not settled is due or held.
     #[test]
-    fn no_recipient_is_forgotten(kinds in proptest::collection::vec(0_u8..4, 1..6), attempt in 1_u32..7) {
+    fn no_recipient_is_forgotten(
+        kinds in proptest::collection::vec(0_u8..4, 1..6),
+        attempt in 1_u32..7,
+        hold in proptest::bool::ANY,
+    ) {
         let outcomes: Vec<_> = kinds.iter().map(|k| match k {
             0 => RecipientOutcome::Accepted("250".into()),
             1 => later("450"),
             2 => refused("550"),
             _ => uncertain(),
         }).collect();
-        let s = run(&claim(kinds.len(), attempt), outcomes, OnUncertain::Retry);
+        let on_uncertain = if hold { OnUncertain::Hold } else { OnUncertain::Retry };
+        let s = run(&claim(kinds.len(), attempt), outcomes, on_uncertain);
         let queued = s.recipients.iter().filter(|r| r.status == RecipientStatus::Queued).count();
         prop_assert_eq!(queued > 0, s.next_attempt_at.is_some());
         prop_assert_eq!(s.status == Status::Failed, s.failure.is_some());
         for (kind, change) in kinds.iter().zip(&s.recipients) {
             if *kind == 0 { prop_assert_eq!(change.status, RecipientStatus::Sent); }
+            prop_assert_eq!(change.status == RecipientStatus::Held, hold && *kind == 3);
         }
     }
 }

@@ -126,7 +126,7 @@ fn erase_one(
     let erased = replace_address(&mut head, address)?;
     let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
     report.cancelled += withdraw(&mut states, &erased, now);
-    let others_wait = states.iter().any(|recipient| recipient.status == RecipientStatus::Queued);
+    let others_wait = states.iter().any(|recipient| recipient.status.is_open());
     if !others_wait {
         if drop_body(tx, n, &mut report.blobs)? {
             report.bodies += 1;
@@ -187,7 +187,7 @@ fn withdraw(states: &mut [RecipientState], erased: &[usize], now: Timestamp) -> 
     for index in erased {
         let Some(state) = states.get_mut(*index) else { continue };
         state.last_reply = None;
-        if state.status == RecipientStatus::Queued {
+        if state.status.is_open() {
             state.status = RecipientStatus::Cancelled;
             state.updated_at = now;
             withdrawn += 1;

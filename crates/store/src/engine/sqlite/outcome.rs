@@ -45,7 +45,8 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
     }
     let recipients = recipients_after(&state, settlement)?;
     // Where every recipient left was erased meanwhile there is nobody to try again.
-    let is_over = is_over(recipients.as_deref());
+    let is_over = !anybody(recipients.as_deref(), RecipientStatus::is_open);
+    let is_left = anybody(recipients.as_deref(), |status| status == RecipientStatus::Queued);
     let wanted =
         if is_over && settlement.status == Status::Queued { Status::Failed } else { settlement.status };
     let Some(status) = next_status(state.status, wanted) else {
@@ -62,7 +63,7 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
         chain = tx.append(state.n, chain, event)?;
     }
     let recipients = recipients.as_deref().map(states_json).transpose()?;
-    let due_at = settlement.next_attempt_at.filter(|_| !is_over && status != Status::Failed);
+    let due_at = settlement.next_attempt_at.filter(|_| is_left && status != Status::Failed);
     write(tx, state.n, settlement, status, due_at, chain, recipients)?;
     tx.count_move(state.place, state.status, status);
     Ok(SettleResult::Recorded)
@@ -89,9 +90,9 @@ fn recipients_after(state: &State, settlement: &Settlement) -> Result<Option<Vec
     Ok(Some(states))
 }
 
-/// Whether nobody is left to be tried.
-fn is_over(recipients: Option<&[RecipientState]>) -> bool {
-    recipients.is_some_and(|states| !states.iter().any(|state| state.status == RecipientStatus::Queued))
+/// Whether a recipient is in such a state; of unchanged ones (`None`) all are queued.
+fn anybody(recipients: Option<&[RecipientState]>, such: impl Fn(RecipientStatus) -> bool) -> bool {
+    recipients.map_or(such(RecipientStatus::Queued), |states| states.iter().any(|state| such(state.status)))
 }
 
 fn write(
@@ -149,7 +150,7 @@ fn cancel(
         return Ok(CancelResult::NotCancellable(state.status));
     }
     let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
-    for recipient in states.iter_mut().filter(|r| r.status == RecipientStatus::Queued) {
+    for recipient in states.iter_mut().filter(|r| r.status.is_open()) {
         recipient.status = RecipientStatus::Cancelled;
         recipient.updated_at = now;
     }
