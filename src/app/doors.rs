@@ -43,6 +43,7 @@ fn api(app: &App, worker: Option<Dispatch>) -> ApiDoors {
         store: app.store.clone(),
         renderer: app.renderer.clone(),
         limits: app.limits.clone(),
+        live: app.live.clone(),
         bodies: Bodies::new(bodies, &app.metrics),
         clock: app.clock.clone(),
         metrics: app.metrics.clone(),

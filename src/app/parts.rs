@@ -9,11 +9,13 @@ use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
+use crate::cache::SharedCache;
 use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
 use crate::directory::Directory;
 use crate::dispatch::Way;
 use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
 use crate::limits::Limits;
+use crate::live::Live;
 use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
@@ -63,8 +65,12 @@ pub struct App {
     pub renderer: Renderer,
     /// The bell.
     pub queue: Queue,
+    /// What nodes share, if they do.
+    pub cache: Option<SharedCache>,
     /// Sliding windows.
     pub limits: Limits,
+    /// News of emails.
+    pub live: Live,
     /// Which transport for which email.
     pub routes: Routes,
     /// Who is calling.
@@ -100,12 +106,17 @@ impl App {
         let queue = open_queue(&settings.queue, &chance, &metrics)?;
         let routes =
             transports::routes(&settings.routes, &settings.mail.default_transport, &settings.transports)?;
+        let cache = shared_cache(&settings, &vault, &metrics)?;
+        let limits =
+            cache.clone().map_or_else(Limits::memory, |cache| Limits::shared(cache, metrics.clone()));
+        let live = Live::new(store.clone(), cache.clone(), chance.bytes(), metrics.clone());
         let auth = Auth::new(Directory::open(store.clone()).await?, clock.clone());
         let intake = Intake::new(IntakeParts {
             store: store.clone(),
             blobs: blobs.clone(),
             renderer: renderer.clone(),
             queue: queue.clone(),
+            live: live.clone(),
             auth: auth.clone(),
             routes: routes.clone(),
             clock: clock.clone(),
@@ -124,7 +135,9 @@ impl App {
         });
         Ok(Self {
             front: tasks,
-            limits: Limits::memory(),
+            limits,
+            live,
+            cache,
             inbox_bell: InboxBell::new(),
             settings,
             data,
@@ -170,9 +183,6 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
     if settings.store.embedded_file().is_none() {
         return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
     }
-    if matches!(settings.cache, CacheSettings::Redis(_)) {
-        return missing("cache.url", "Redis cache", "leave REDIS_URL and KEYDB_URL out");
-    }
     match settings.blobs {
         BlobSettings::Files(_) => Ok(()),
         BlobSettings::S3(_) => missing("s3.endpoint", "S3 storage", "leave the S3_* variables out"),
@@ -204,6 +214,17 @@ async fn open_store(
         ..posthaste_store::StoreSettings::new(path)
     };
     Ok(Store::open(open).await?)
+}
+
+/// The cache that nodes share, if one is configured. It need not be there: then each node works alone until it is.
+fn shared_cache(
+    settings: &Settings,
+    vault: &Vault,
+    metrics: &Metrics,
+) -> Result<Option<SharedCache>, StartError> {
+    let CacheSettings::Redis(redis) = &settings.cache else { return Ok(None) };
+    let cache = SharedCache::new(&redis.url, &redis.prefix, vault, metrics);
+    cache.map(Some).map_err(|error| StartError::Setting(format!("cache.url: {error}")))
 }
 
 fn open_blobs(settings: &Settings, faults: &Faults) -> Result<Blobs, StartError> {

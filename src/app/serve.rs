@@ -19,6 +19,8 @@ use tokio::time::Instant;
 /// The share of the drain time that requests in flight may take; the rest is the workers'.
 const REQUESTS_DRAIN: f64 = 0.4;
 
+/// How long a start waits for the shared cache.
+const CACHE_PATIENCE: Duration = Duration::from_secs(1);
 /// A worker that was silent for this long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// Between two looks at what is left to work off.
@@ -80,6 +82,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let app = App::build(settings, options).await?;
     let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
     let (front, back) = (app.front.clone(), Tasks::observed_by(&app.metrics));
+    join_other_nodes(&app, &back).await;
 
     app.queue.start(&back);
     let dispatch =
@@ -112,6 +115,16 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     Ok(())
 }
 
+/// Connects to what nodes share. Waits a little for it, so that the first requests are limited across nodes too; a
+/// start never depends on it.
+async fn join_other_nodes(app: &App, tasks: &Tasks) {
+    if let Some(cache) = &app.cache {
+        cache.watch(tasks);
+        app.live.start(tasks);
+        cache.is_up_within(CACHE_PATIENCE).await;
+    }
+}
+
 fn upkeep_parts(app: &App) -> UpkeepParts {
     UpkeepParts {
         store: app.store.clone(),
@@ -132,6 +145,7 @@ fn health_parts(app: &App) -> HealthParts {
         store: app.store.clone(),
         blobs: app.blobs.clone(),
         queue: app.queue.clone(),
+        cache: app.cache.clone(),
         clock: app.clock.clone(),
         data_directory: app.data.root().to_owned(),
         log_directory: app.settings.log.directory.clone(),
@@ -180,6 +194,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
     let parts = DispatchParts {
         store: app.store.clone(),
         queue: app.queue.clone(),
+        live: app.live.clone(),
         renderer: app.renderer.clone(),
         routes: app.routes.clone(),
         ways: app.ways()?,

@@ -30,6 +30,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::{BreakerState, Metrics};
 use crate::base::tasks::Tasks;
+use crate::live::Live;
 use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
@@ -54,6 +55,8 @@ pub struct DispatchParts {
     pub store: Store,
     /// The bell, and the short way.
     pub queue: Queue,
+    /// Tells who waits.
+    pub live: Live,
     /// Makes messages.
     pub renderer: Renderer,
     /// Which transport for which email.
@@ -130,6 +133,7 @@ impl Dispatch {
             pulse,
             wall: WallWatch::new(clock.now(), Instant::now()),
             due: AtomicU64::new(0),
+            live: parts.live,
             renderer: parts.renderer,
             routes: parts.routes,
             metrics: parts.metrics,

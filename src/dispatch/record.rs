@@ -3,6 +3,7 @@
 
 use super::held::HeldClaim;
 use super::worker::Worker;
+use crate::live::Change;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use posthaste_model::attempt::Settlement;
@@ -138,6 +139,7 @@ impl Worker {
         let settlements: Arc<[Settlement]> = settlements.into();
         let results = self.persistently(|| self.settle_once(Arc::clone(&settlements))).await;
         let results = log_lost(results, "outcomes could not be recorded").unwrap_or_default();
+        self.live.announce(recorded(&attempts, &results));
         for ((attempt, settlement), result) in attempts.iter().zip(settlements.iter()).zip(results) {
             self.report(attempt, settlement, result);
         }
@@ -210,6 +212,16 @@ impl Drop for Behind<'_> {
     fn drop(&mut self) {
         self.0.behind.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// The emails whose outcomes are now durable.
+fn recorded(attempts: &[Attempted], results: &[SettleResult]) -> impl Iterator<Item = Change> {
+    attempts.iter().zip(results).filter(|(_, result)| **result == SettleResult::Recorded).map(
+        |(attempt, _)| {
+            let email = &attempt.held.claim.email;
+            Change { client_id: email.client_id, email_id: email.id }
+        },
+    )
 }
 
 fn log_lost<T>(result: Result<T, StoreError>, message: &'static str) -> Option<T> {

@@ -8,6 +8,7 @@ use super::wall::WallWatch;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
+use crate::live::Live;
 use crate::queue::Hopper;
 use crate::render::Renderer;
 use crate::routing::Routes;
@@ -35,6 +36,7 @@ pub(super) struct Worker {
     pub node: String,
     pub settings: DispatchSettings,
     pub store: Store,
+    pub live: Live,
     pub renderer: Renderer,
     pub routes: Routes,
     pub lanes: Lanes,

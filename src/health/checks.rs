@@ -32,6 +32,7 @@ impl HealthParts {
             blobs,
             queue,
             broker,
+            cache: self.cache(),
             config,
             transports: self.transports(),
             logs,
@@ -75,6 +76,18 @@ impl HealthParts {
                 }
             }
         }
+    }
+
+    /// The cache is looked at all the time by those who use it; what they know is less than a second old.
+    fn cache(&self) -> Option<Finding> {
+        let state = self.cache.as_ref()?.state();
+        Some(match state {
+            Ok(()) => Finding::ok("the shared cache takes reads and writes"),
+            Err(cause) => {
+                let message = "the shared cache does not work: limits hold for each node alone";
+                Finding::failed(message, Some(cause))
+            }
+        })
     }
 
     fn transports(&self) -> Finding {

@@ -11,6 +11,7 @@ pub use report::{Finding, Overall, Report, State};
 
 use crate::base::clock::Clock;
 use crate::blobs::Blobs;
+use crate::cache::SharedCache;
 use crate::queue::Queue;
 use posthaste_store::Store;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub struct HealthParts {
     pub blobs: Blobs,
     /// The bell.
     pub queue: Queue,
+    /// What nodes share, if they do.
+    pub cache: Option<SharedCache>,
     /// The time.
     pub clock: Clock,
     /// The data directory.

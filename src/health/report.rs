@@ -63,6 +63,8 @@ pub struct Report {
     pub queue: Finding,
     /// Whether the broker can be used, where there is one.
     pub broker: Option<Finding>,
+    /// Whether nodes share limits and news; nothing when no cache is configured.
+    pub cache: Option<Finding>,
     /// Whether the installation is complete.
     pub config: Finding,
     /// Whether mail can leave the machine.
@@ -85,12 +87,13 @@ impl Report {
     }
 
     /// Always the same places; a part that is not used leaves its own empty.
-    fn parts(&self) -> [Option<(&'static str, &Finding)>; 7] {
+    fn parts(&self) -> [Option<(&'static str, &Finding)>; 8] {
         [
             Some(("store", &self.store)),
             Some(("blobs", &self.blobs)),
             Some(("queue", &self.queue)),
             self.broker.as_ref().map(|found| ("broker", found)),
+            self.cache.as_ref().map(|found| ("cache", found)),
             Some(("config", &self.config)),
             Some(("transports", &self.transports)),
             Some(("logs", &self.logs)),
@@ -126,6 +129,7 @@ mod tests {
             blobs: Finding::ok(""),
             queue: Finding::ok(""),
             broker: None,
+            cache: None,
             config: Finding::ok(""),
             transports: Finding::warning("only the inbox"),
             logs: Finding::ok(""),
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(Report { queue: bad(), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { broker: Some(bad()), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { logs: bad(), ..fine() }.overall(), Overall::Degraded);
+        assert_eq!(Report { cache: Some(bad()), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { queue: bad(), store: bad(), ..fine() }.overall(), Overall::Unhealthy);
         assert_eq!(Report { blobs: bad(), ..fine() }.overall(), Overall::Unhealthy);
     }

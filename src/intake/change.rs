@@ -2,6 +2,7 @@
 
 use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, no_room, sender, unavailable};
 use crate::auth::Caller;
+use crate::live::Change;
 use posthaste_model::EmailId;
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
@@ -17,7 +18,11 @@ impl Intake {
         let result =
             self.store.cancel(caller.client.id, id, now).await.map_err(|error| unavailable(&error))?;
         match result {
-            CancelResult::Cancelled => Ok(()),
+            CancelResult::Cancelled => {
+                // The caller may ask for the status in the next moment, of any node.
+                self.live.announce_at_once(Change { client_id: caller.client.id, email_id: id }).await;
+                Ok(())
+            }
             CancelResult::NotCancellable(status) => Err(Refusal::CannotCancel(status.as_str())),
             CancelResult::NotFound => Err(Refusal::NotFound),
         }

@@ -22,6 +22,7 @@ use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
 use crate::blobs::Blobs;
+use crate::live::{Change, Live};
 use crate::queue::{Queue, Reservation, Ring};
 use crate::render::Renderer;
 use crate::routing::Routes;
@@ -91,6 +92,8 @@ pub struct IntakeParts {
     pub renderer: Renderer,
     /// Tells workers.
     pub queue: Queue,
+    /// Tells who waits.
+    pub live: Live,
     /// Finds callers again when the configuration changed.
     pub auth: Auth,
     /// Picks the way out, for dry runs.
@@ -261,6 +264,7 @@ impl Intake {
         let now = acceptance.now;
         let due = acceptance.emails.iter().filter(|email| initial_status(email, now) == Status::Queued);
         let rings: Vec<Ring> = due.map(|email| Ring::from(&**email)).collect();
+        let changes: Vec<Change> = acceptance.emails.iter().map(|email| change_of(email)).collect();
         let mut result = self.store.accept(acceptance).await?;
         if let AcceptResult::Accepted { claims } = &mut result {
             match reservation {
@@ -268,6 +272,7 @@ impl Intake {
                 _ if rings.is_empty() => {}
                 _ => self.queue.ring(&rings),
             }
+            self.live.announce_new(changes);
             self.faults.crash_at(FaultPoint::Rung);
         }
         Ok(result)
@@ -285,6 +290,10 @@ impl Intake {
         let count = due().count();
         if count == 0 { None } else { self.queue.reserve(count, due().map(|email| email.body_bytes()).sum()) }
     }
+}
+
+fn change_of(email: &Email) -> Change {
+    Change { client_id: email.client_id, email_id: email.id }
 }
 
 /// One line for each accepted email.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::admin::{Actor, Admin, AdminParts, NewDomain, NewKey};
 use crate::auth::Freshness;
+use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::directory::Directory;
@@ -55,6 +56,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         blobs: blobs.clone(),
         renderer,
         queue: Queue::in_process(8),
+        live: Live::new(store.clone(), None, chance.bytes(), Metrics::new()),
         auth,
         routes: Routes::only(INBOX),
         clock: clock.clone(),

@@ -1,7 +1,7 @@
 //! Limits in this process: windows in sharded maps, each behind its own lock that is held for one look.
 
 use super::window::Window;
-use super::{Decision, KeyId, LimitKey, Scope};
+use super::{Decision, Judged, KeyId, LimitKey, Scope};
 use posthaste_model::{Rate, Timestamp};
 use std::collections::HashMap;
 use std::fmt;
@@ -38,24 +38,25 @@ impl MemoryLimits {
         windows.entry(hash).or_default().check(rate, now, true)
     }
 
-    pub fn check_all(&self, limits: &[(LimitKey<'_>, Rate)], now: Timestamp) -> Option<Decision> {
-        let mut tightest: Option<Decision> = None;
+    /// As [`super::Limits::admit`]; without `count` nothing is counted.
+    pub fn judge(&self, limits: &[(LimitKey<'_>, Rate)], count: bool, now: Timestamp) -> Judged {
+        let mut decisions = Vec::with_capacity(limits.len());
         for (passed, (key, rate)) in limits.iter().enumerate() {
-            let decision = self.check(*key, *rate, now);
+            let decision = if count { self.check(*key, *rate, now) } else { self.peek(*key, *rate, now) };
             if !decision.allowed {
                 // A refused request counts nowhere. In between, others may have seen it counted: they were refused
                 // where, a moment later, they would have passed; never the other way round.
-                limits[..passed].iter().for_each(|(key, _)| self.uncount(*key));
-                return Some(decision);
+                if count {
+                    limits[..passed].iter().for_each(|(key, _)| self.uncount(*key));
+                }
+                return Err((passed, decision));
             }
-            if tightest.is_none_or(|other| decision.remaining < other.remaining) {
-                tightest = Some(decision);
-            }
+            decisions.push(decision);
         }
-        tightest
+        Ok(decisions)
     }
 
-    pub fn peek(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
+    fn peek(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
         let (shard, hash) = self.place(key);
         match self.lock(shard).get_mut(&hash) {
             Some(window) => window.check(rate, now, false),

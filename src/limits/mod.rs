@@ -2,13 +2,17 @@
 //! Refused requests are not counted. The engine is chosen at start; callers see only [`Limits`].
 
 mod memory;
+mod shared;
 mod window;
 
 #[cfg(test)]
 mod conformance;
 
+use crate::base::metrics::Metrics;
+use crate::cache::SharedCache;
 use memory::MemoryLimits;
 use posthaste_model::{Rate, Timestamp};
+use shared::SharedLimits;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -126,6 +130,23 @@ pub struct Decision {
     pub retry_after_s: u32,
 }
 
+impl Decision {
+    /// A decision made at `now_ms` about a key that has room (again) at `room_at_ms`, milliseconds since 1970.
+    fn at(allowed: bool, rate: Rate, remaining: u32, room_at_ms: i64, now_ms: i64) -> Self {
+        Self {
+            allowed,
+            limit: rate.count,
+            remaining,
+            reset_at: Timestamp::from_millis(room_at_ms),
+            retry_after_s: if allowed { 0 } else { window::seconds_until(room_at_ms, now_ms) },
+        }
+    }
+}
+
+/// How a request stands against several limits: against each of them when all allow it, or else against the first
+/// that does not, with its place.
+pub type Judged = Result<Vec<Decision>, (usize, Decision)>;
+
 /// The limits of one server, or of all nodes that share its cache. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Limits(Engine);
@@ -133,6 +154,7 @@ pub struct Limits(Engine);
 #[derive(Clone, Debug)]
 enum Engine {
     Memory(Arc<MemoryLimits>),
+    Shared(Arc<SharedLimits>),
 }
 
 impl Limits {
@@ -141,28 +163,35 @@ impl Limits {
         Self(Engine::Memory(Arc::new(MemoryLimits::new())))
     }
 
-    /// May one more request of `key` pass at `now`? If so, it is counted. Never more than `rate.count` pass in any
-    /// `rate.window`, however many ask at once. A key is asked about with one window only; a key with limits over two
-    /// windows is two keys.
-    pub async fn check(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
-        match &self.0 {
-            Engine::Memory(memory) => memory.check(key, rate, now),
-        }
+    /// Counters in a cache that all nodes share, by that cache's clock. While it is away each node counts alone.
+    pub fn shared(cache: SharedCache, metrics: Metrics) -> Self {
+        Self(Engine::Shared(Arc::new(SharedLimits::new(cache, metrics))))
     }
 
-    /// As [`Self::check`] for several limits at once: the request passes, and counts, only when all of them allow it.
-    /// Answers the refusal, or else the limit with the fewest left. `None` only for no limits at all.
+    /// May one more request pass all of `limits` at `now`? If so, it is counted in each. Never more than `rate.count`
+    /// pass in any `rate.window`, however many ask at once. A key is asked about with one window only; a key with
+    /// limits over two windows is two keys.
+    pub async fn admit(&self, limits: &[(LimitKey<'_>, Rate)], now: Timestamp) -> Judged {
+        self.judge(limits, true, now).await
+    }
+
+    /// [`Self::admit`] for one limit.
+    pub async fn check(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
+        self.judge_one(key, rate, true, now).await
+    }
+
+    /// [`Self::admit`] with one figure: the refusal, or else the limit with the fewest left. `None` only for no limits
+    /// at all.
     pub async fn check_all(&self, limits: &[(LimitKey<'_>, Rate)], now: Timestamp) -> Option<Decision> {
-        match &self.0 {
-            Engine::Memory(memory) => memory.check_all(limits, now),
+        match self.judge(limits, true, now).await {
+            Ok(decisions) => decisions.into_iter().min_by_key(|decision| decision.remaining),
+            Err((_, refusal)) => Some(refusal),
         }
     }
 
     /// How `key` stands at `now`, without counting.
     pub async fn peek(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
-        match &self.0 {
-            Engine::Memory(memory) => memory.peek(key, rate, now),
-        }
+        self.judge_one(key, rate, false, now).await
     }
 
     /// Counts a failed try (a wrong password) of `key`.
@@ -180,6 +209,27 @@ impl Limits {
     pub async fn forget(&self, key: LimitKey<'_>) {
         match &self.0 {
             Engine::Memory(memory) => memory.forget(key),
+            Engine::Shared(shared) => shared.forget(key).await,
+        }
+    }
+
+    async fn judge(&self, limits: &[(LimitKey<'_>, Rate)], count: bool, now: Timestamp) -> Judged {
+        match &self.0 {
+            Engine::Memory(memory) => memory.judge(limits, count, now),
+            // No limits, no question.
+            Engine::Shared(_) if limits.is_empty() => Ok(Vec::new()),
+            Engine::Shared(shared) => shared.judge(limits, count, now).await,
+        }
+    }
+
+    async fn judge_one(&self, key: LimitKey<'_>, rate: Rate, count: bool, now: Timestamp) -> Decision {
+        match self.judge(&[(key, rate)], count, now).await {
+            // One limit, one decision; one that cannot be is a request that passes.
+            Ok(decisions) => decisions
+                .first()
+                .copied()
+                .unwrap_or_else(|| Decision::at(true, rate, rate.count, now.millis(), now.millis())),
+            Err((_, refusal)) => refusal,
         }
     }
 }

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 const EXACT_UP_TO: u32 = 1024;
 /// Slots of a window above that.
 const SLOTS: i64 = 1000;
+/// The longest window: a hundred years. Times behind it must stay whole numbers to every engine.
+const LONGEST_MS: i64 = 100 * 365 * 86_400_000;
 
 /// The counted requests of one key.
 #[derive(Debug, Default)]
@@ -37,13 +39,11 @@ impl Window {
         self.expire(now_ms, window_ms);
         let allowed = self.counted < rate.count;
         if allowed && count {
-            self.count(rate, now_ms, window_ms);
+            self.count(rate, now_ms);
         }
         let remaining = rate.count.saturating_sub(self.counted);
         let room_at = self.room_at(rate, window_ms).unwrap_or(now_ms);
-        let retry_after_s = if allowed { 0 } else { seconds_until(room_at, now_ms) };
-        let reset_at = Timestamp::from_millis(room_at);
-        Decision { allowed, limit: rate.count, remaining, reset_at, retry_after_s }
+        Decision::at(allowed, rate, remaining, room_at, now_ms)
     }
 
     /// Takes back the request counted last.
@@ -66,10 +66,9 @@ impl Window {
         self.slots.back().map_or(i64::MIN, |newest| newest.newest)
     }
 
-    fn count(&mut self, rate: Rate, now_ms: i64, window_ms: i64) {
+    fn count(&mut self, rate: Rate, now_ms: i64) {
         self.counted += 1;
-        // A slot of one millisecond when exact: equal times may share it without losing anything.
-        let slot_ms = if rate.count <= EXACT_UP_TO { 1 } else { (window_ms / SLOTS).max(1) };
+        let slot_ms = slot_ms(rate);
         if let Some(newest) = self.slots.back_mut()
             && newest.newest.div_euclid(slot_ms) == now_ms.div_euclid(slot_ms)
         {
@@ -108,11 +107,18 @@ impl Window {
     }
 }
 
-fn window_ms(rate: Rate) -> i64 {
-    i64::try_from(rate.window.as_millis()).unwrap_or(i64::MAX).max(1)
+/// A window's length in milliseconds, at least 1.
+pub fn window_ms(rate: Rate) -> i64 {
+    i64::try_from(rate.window.as_millis()).unwrap_or(i64::MAX).clamp(1, LONGEST_MS)
 }
 
-fn seconds_until(at_ms: i64, now_ms: i64) -> u32 {
+/// The milliseconds whose requests share a slot. One when exact: equal times may share it without losing anything.
+pub fn slot_ms(rate: Rate) -> i64 {
+    if rate.count <= EXACT_UP_TO { 1 } else { (window_ms(rate) / SLOTS).max(1) }
+}
+
+/// Whole seconds from `now_ms` to `at_ms`, at least 1.
+pub fn seconds_until(at_ms: i64, now_ms: i64) -> u32 {
     let wait_ms = at_ms.saturating_sub(now_ms).max(1);
     u32::try_from(wait_ms.div_euclid(1000) + i64::from(wait_ms.rem_euclid(1000) > 0)).unwrap_or(u32::MAX)
 }

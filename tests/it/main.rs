@@ -9,3 +9,4 @@ mod emails_api;
 mod harness;
 mod hostile;
 mod operations;
+mod shared_cache;

@@ -4,8 +4,8 @@
 mod numbers;
 
 use numbers::{
-    ListenerLabels, Numbers, OutcomeLabels, RefusalLabels, RequestLabels, ResultLabels, RouteLabels,
-    ScopeLabels, SurfaceLabels, TaskLabels, TransportLabels,
+    CacheLabels, ListenerLabels, Numbers, OutcomeLabels, RefusalLabels, RequestLabels, ResultLabels,
+    RouteLabels, ScopeLabels, SurfaceLabels, TaskLabels, TransportLabels,
 };
 use prometheus_client::metrics::gauge::Gauge;
 use std::fmt;
@@ -169,6 +169,21 @@ impl Metrics {
         self.0.webhook_seconds.observe(seconds);
     }
 
+    /// Whether the shared cache works.
+    pub fn cache_up(&self, is_up: bool) {
+        self.0.cache_up.set(i64::from(is_up));
+    }
+
+    /// Something was done without the shared cache because it was away: `limits`, `status`, `news`.
+    pub fn cache_missed(&self, what: &'static str) {
+        self.0.cache_missed.get_or_create(&CacheLabels { what }).inc();
+    }
+
+    /// A status was asked for, and was found in the cache or not.
+    pub fn status_cache(&self, result: &'static str) {
+        self.0.status_cache.get_or_create(&ResultLabels { result }).inc();
+    }
+
     /// Messages the inbox transport keeps.
     pub fn inbox_messages(&self, count: usize) {
         self.0.inbox_messages.set(count as i64);
@@ -246,6 +261,9 @@ mod tests {
         metrics.store_pool(5, 4);
         metrics.webhook_delivery("ok", 0.1);
         metrics.inbox_messages(6);
+        metrics.cache_up(true);
+        metrics.cache_missed("limits");
+        metrics.status_cache("hit");
         metrics.connections("http").inc();
         metrics.body_bytes().inc_by(4096);
         metrics.log_lines_dropped(3);
@@ -278,6 +296,9 @@ mod tests {
             "posthaste_store_connections 4",
             "posthaste_webhook_deliveries_total{result=\"ok\"} 1",
             "posthaste_inbox_messages 6",
+            "posthaste_cache_up 1",
+            "posthaste_cache_missed_total{what=\"limits\"} 1",
+            "posthaste_status_cache_total{result=\"hit\"} 1",
             "posthaste_open_connections{listener=\"http\"} 1",
             "posthaste_body_bytes 4096",
             "posthaste_log_lines_dropped_total 3",

@@ -56,6 +56,9 @@ pub(super) struct Numbers {
     pub(super) webhooks: Family<ResultLabels, Counter>,
     pub(super) webhook_seconds: Histogram,
     pub(super) inbox_messages: Gauge,
+    pub(super) cache_up: Gauge,
+    pub(super) cache_missed: Family<CacheLabels, Counter>,
+    pub(super) status_cache: Family<ResultLabels, Counter>,
     pub(super) connections: Family<ListenerLabels, Gauge>,
     pub(super) body_bytes: Gauge,
     pub(super) task_panics: Family<TaskLabels, Counter>,
@@ -109,6 +112,11 @@ pub(super) struct ResultLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct CacheLabels {
+    pub(super) what: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ListenerLabels {
     pub(super) listener: &'static str,
 }
@@ -149,6 +157,9 @@ impl Numbers {
             webhooks: Family::default(),
             webhook_seconds: Histogram::new(ATTEMPT_SECONDS),
             inbox_messages: Gauge::default(),
+            cache_up: Gauge::default(),
+            cache_missed: Family::default(),
+            status_cache: Family::default(),
             connections: Family::default(),
             body_bytes: Gauge::default(),
             task_panics: Family::default(),
@@ -232,6 +243,13 @@ impl Numbers {
             "Connections of the store's pool in use",
             self.store_connections.clone(),
         );
+        r.register("cache_up", "Whether the shared cache works: 1, or 0", self.cache_up.clone());
+        r.register(
+            "cache_missed",
+            "Times something was done without the shared cache because it was away",
+            self.cache_missed.clone(),
+        );
+        r.register("status_cache", "Statuses asked for, by result", self.status_cache.clone());
         r.register("task_panics", "Tasks that panicked and were survived", self.task_panics.clone());
         r.register("task_restarts", "Supervised tasks that were started again", self.task_restarts.clone());
         r.register(

@@ -2,6 +2,7 @@
 
 use super::{Diagnosis, disk};
 use crate::app::App;
+use crate::cache::Trial;
 use crate::health::live_workers;
 use crate::transports::Health;
 use posthaste_store::StoreError;
@@ -19,6 +20,7 @@ pub async fn all(app: &App) -> Vec<Diagnosis> {
     let mut found = vec![data_directory(app.data.root()), room(app.data.root()), secrets(app)];
     found.push(store(app).await);
     found.push(blobs(app).await);
+    found.extend(cache(app).await);
     found.extend(transports(app).await);
     found.push(queue(app).await);
     found.extend(broker(app).await);
@@ -109,6 +111,24 @@ async fn blobs(app: &App) -> Diagnosis {
             Diagnosis::failed("attachments", error.to_string(), remedy)
         }
     }
+}
+
+async fn cache(app: &App) -> Option<Diagnosis> {
+    let part = "cache";
+    Some(match app.cache.as_ref()?.try_out().await {
+        Ok(Trial { server, evicts: Some(policy), .. }) => {
+            let message = format!("{server}; may throw limits away when its memory is full ({policy})");
+            Diagnosis::warning(part, message, "set its maxmemory-policy to noeviction or volatile-ttl")
+        }
+        Ok(Trial { server, took, .. }) => {
+            Diagnosis::ok(part, format!("{server}, takes writes in {} ms", took.as_millis()))
+        }
+        Err(cause) => {
+            let remedy = "look at REDIS_URL: host, port, password and TLS; mail is accepted without it, and limits \
+                          hold for each node alone";
+            Diagnosis::failed(part, cause, remedy)
+        }
+    })
 }
 
 async fn transports(app: &App) -> Vec<Diagnosis> {

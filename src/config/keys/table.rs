@@ -132,6 +132,7 @@ pub static KEYS: &[Key] = &[
     key("queue", "url", Kind::SecretUrl, "", "amqp:// or amqps:// of RabbitMQ; the store's own index when not set."),
     key("queue", "prefix", Kind::Text, "posthaste", "What the names of exchange and queues on RabbitMQ begin with, where several installations share one."),
     key("cache", "url", Kind::SecretUrl, "", "redis:// or rediss:// of Redis, KeyDB or Valkey; in process when not set."),
+    key("cache", "prefix", Kind::Text, "posthaste", "What its keys and channels begin with; installations that share one cache need prefixes of their own."),
     key("blobs", "dir", Kind::Path, "", "A shared directory for attachments and raw mail; the data directory when not set."),
     key("s3", "endpoint", Kind::Text, "", "S3 endpoint; Amazon's own of the region when not set."),
     key("s3", "bucket", Kind::Text, "", "Bucket for attachments and raw mail; setting it chooses S3."),

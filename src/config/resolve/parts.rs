@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use crate::config::settings::{
-    BlobSettings, CacheSettings, DataSettings, QueueSettings, S3Settings, StoreSettings,
+    BlobSettings, CacheSettings, DataSettings, QueueSettings, RedisSettings, S3Settings, StoreSettings,
 };
 use posthaste_model::Secret;
 
@@ -48,8 +48,12 @@ impl Resolver<'_> {
     }
 
     pub(super) fn cache(&mut self) -> CacheSettings {
+        let prefix: String = self.value("cache.prefix");
+        let is_plain =
+            !prefix.is_empty() && prefix.len() <= 64 && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+        self.ensure(is_plain, "cache.prefix", "is not up to 64 visible ASCII characters");
         self.server_url("cache.url", &["redis", "rediss", "valkey", "valkeys"])
-            .map_or(CacheSettings::InProcess, CacheSettings::Redis)
+            .map_or(CacheSettings::InProcess, |url| CacheSettings::Redis(RedisSettings { url, prefix }))
     }
 
     fn server_url(&mut self, path: &str, schemes: &[&str]) -> Option<Secret> {

@@ -4,7 +4,7 @@
 mod parts;
 mod transports;
 
-pub use parts::{BlobSettings, CacheSettings, QueueSettings, S3Settings, StoreSettings};
+pub use parts::{BlobSettings, CacheSettings, QueueSettings, RedisSettings, S3Settings, StoreSettings};
 pub use transports::*;
 
 use crate::base::log::LogSettings;

@@ -41,8 +41,17 @@ pub enum QueueSettings {
 pub enum CacheSettings {
     /// In this process.
     InProcess,
-    /// A Redis URL.
-    Redis(Secret),
+    /// Redis, KeyDB or Valkey.
+    Redis(RedisSettings),
+}
+
+/// A cache that nodes share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// Where it is.
+    pub url: Secret,
+    /// What its keys and channels begin with.
+    pub prefix: String,
 }
 
 /// Attachments and raw mail.

@@ -15,6 +15,10 @@ fn transport<'a>(settings: &'a Settings, name: &str) -> Option<&'a TransportKind
     settings.transports.iter().find(|transport| transport.name == name).map(|transport| &transport.kind)
 }
 
+fn redis(url: &str, prefix: &str) -> CacheSettings {
+    CacheSettings::Redis(RedisSettings { url: Secret::new(url), prefix: prefix.to_owned() })
+}
+
 fn smtp(settings: &Settings) -> Option<&SmtpRelay> {
     match transport(settings, "smtp") {
         Some(TransportKind::Smtp(relay)) => Some(relay),
@@ -51,8 +55,9 @@ const PROCESS: &[Case] = &[
     (&[("AMQP_URL", "amqp://mq")], |s| {
         s.queue == QueueSettings::RabbitMq { url: Secret::new("amqp://mq"), prefix: "posthaste".into() }
     }),
-    (&[("REDIS_URL", "redis://c")], |s| s.cache == CacheSettings::Redis(Secret::new("redis://c"))),
-    (&[("KEYDB_URL", "redis://c")], |s| s.cache == CacheSettings::Redis(Secret::new("redis://c"))),
+    (&[("REDIS_URL", "redis://c")], |s| s.cache == redis("redis://c", "posthaste")),
+    (&[("REDIS_URL", "redis://c"), ("POSTHASTE_CACHE__PREFIX", "a")], |s| s.cache == redis("redis://c", "a")),
+    (&[("KEYDB_URL", "redis://c")], |s| s.cache == redis("redis://c", "posthaste")),
     (&[("BLOBS_DIR", "/mnt/blobs")], |s| s.blobs == BlobSettings::Files("/mnt/blobs".into())),
     (&[("ENCRYPTION_KEY", KEY)], |s| s.secrets.encryption_key == Some(Secret::new(KEY))),
     (&[("HTTP_LISTEN", "127.0.0.1:0")], |s| s.http.listen == address("127.0.0.1:0")),

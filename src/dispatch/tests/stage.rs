@@ -7,6 +7,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity, Way};
+use crate::live::Live;
 use crate::queue::{Queue, Ring};
 use crate::render::Renderer;
 use crate::routing::{INBOX, Routes};
@@ -176,6 +177,7 @@ impl Stage {
         let metrics = Metrics::new();
         let tasks = Tasks::observed_by(&metrics);
         let parts = DispatchParts {
+            live: Live::new(self.store.clone(), None, self.chance.bytes(), Metrics::new()),
             store: self.store.clone(),
             queue: self.queue.clone(),
             renderer: Renderer::new(self.store.clone(), self.blobs.clone(), self.vault()),

@@ -21,9 +21,10 @@ use std::time::Duration;
 
 /// The longest `?wait=`.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// First pause between two looks while waiting; it doubles up to [`SLOWEST_LOOK`].
-const FIRST_LOOK: Duration = Duration::from_millis(10);
-const SLOWEST_LOOK: Duration = Duration::from_millis(250);
+/// First pause between two looks while no bell rings (news of another process may be lost, or never be told); it
+/// doubles up to [`SLOWEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const SLOWEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Runs a call that needs `permission`, and answers it with the figures of the limit.
 pub(super) async fn call<F, Fut>(
@@ -86,13 +87,17 @@ pub(super) async fn show(
         let wait = wait(&parts)?;
         let deadline = tokio::time::Instant::now() + wait;
         let (mut pause, stopping) = (FIRST_LOOK, api.tasks.token());
+        // Listen first, then look: what changes in between rings.
+        let mut bell = api.live.email(id);
         let record = loop {
             let record = api.record(&caller, id).await?;
             if record.status.is_settled() || tokio::time::Instant::now() >= deadline {
                 break record;
             }
-            let look = tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + pause));
-            if stopping.run_until_cancelled(look).await.is_none() {
+            let look_at = deadline.min(tokio::time::Instant::now() + pause);
+            // Whether it rang or not, the next look tells.
+            let news = tokio::time::timeout_at(look_at, bell.rung());
+            if stopping.run_until_cancelled(news).await.is_none() {
                 // The process is being stopped: an answer now is worth more than a connection cut later.
                 break record;
             }

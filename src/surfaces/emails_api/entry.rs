@@ -85,17 +85,15 @@ impl EmailsApi {
         };
         let rate = caller.credential.rate_limit.unwrap_or(self.per_key);
         let own = (LimitKey::number(Scope::Credential, caller.credential.id.as_u128()), rate);
-        let decision = self.limits.check_all(&[own, address], now).await;
-        match decision {
-            Some(refused) if !refused.allowed => {
-                let is_own = refused.limit == rate.count;
-                self.metrics.rate_limited(if is_own { "key" } else { "ip" });
+        match self.limits.admit(&[own, address], now).await {
+            // The figures shown are the key's own: the address's belong to everyone behind it.
+            Ok(stands) => Ok(Entered { caller, decision: stands.first().copied() }),
+            Err((place, refused)) => {
+                self.metrics.rate_limited(if place == 0 { "key" } else { "ip" });
                 let mut response = too_many(&refused).into_response(exchange);
                 rate_headers::write(response.headers_mut(), &refused);
                 Err(response)
             }
-            // The figures shown are the key's own: the address's belong to everyone behind it.
-            _ => Ok(Entered { caller, decision: Some(self.limits.peek(own.0, rate, now).await) }),
         }
     }
 }

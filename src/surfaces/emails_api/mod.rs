@@ -25,6 +25,7 @@ use crate::base::tasks::Tasks;
 use crate::dispatch::Dispatch;
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::live::Live;
 use crate::render::Renderer;
 use crate::surfaces::http::body::Bodies;
 use axum::Router;
@@ -48,6 +49,8 @@ pub struct EmailsApiParts {
     pub renderer: Renderer,
     /// Sliding windows.
     pub limits: Limits,
+    /// News of emails.
+    pub live: Live,
     /// Reads bodies within their bounds.
     pub bodies: Bodies,
     /// The time.

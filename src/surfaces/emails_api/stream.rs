@@ -1,7 +1,8 @@
 //! `GET /api/events/stream`: the client's email events as server-sent events, resumable by `Last-Event-ID`.
 //!
 //! The stream reads the store behind a cursor, so that it misses nothing and doubles nothing, whichever process made
-//! an event. It closes within seconds of its credential's end.
+//! an event; a bell only says when to look. It closes within seconds of its credential's end, also while its reader
+//! takes nothing, and keeps little for such a reader.
 
 use super::{EmailsApi, refusals};
 use crate::auth::{Caller, Freshness};
@@ -26,9 +27,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Events read at once.
-const PAGE: usize = 200;
-/// Between two looks when nothing happens.
-const LOOK: Duration = Duration::from_millis(250);
+const PAGE: usize = 50;
+/// Between two looks when no bell rings: news of another node may be lost.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks however often the bell rings: what comes together is read together.
+const GATHER: Duration = Duration::from_millis(20);
 /// A comment this often keeps proxies from closing the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the credential is looked at again.
@@ -36,7 +39,9 @@ const RECHECK: Duration = Duration::from_secs(3);
 /// A reader that takes nothing for so long is let go.
 const SLOWEST_READER: Duration = Duration::from_secs(30);
 /// Chunks that wait for a reader.
-const WAITING: usize = 16;
+const WAITING: usize = 1;
+/// Bytes of a chunk, save for an event that is larger.
+const CHUNK: usize = 16 * 1024;
 
 /// `GET /api/events/stream`.
 pub(super) async fn open(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
@@ -87,44 +92,97 @@ fn not_an_event_id() -> Problem {
     Problem::new(problem::BAD_REQUEST, "Last-Event-ID is the id of an event of this stream")
 }
 
+/// A reader, and the credential by which it reads.
+struct Reader {
+    caller: Caller,
+    chunks: mpsc::Sender<Bytes>,
+    checked: Instant,
+    spoke: Instant,
+}
+
 /// Writes events until the reader, the credential or the store ends it; the client then comes back with its last id.
-async fn feed(api: &EmailsApi, mut caller: Caller, mut after: i64, sender: mpsc::Sender<Bytes>) {
-    let (mut checked, mut spoke) = (Instant::now(), Instant::now());
-    if !write(&sender, ": posthaste events\nretry: 1000\n\n".to_owned()).await {
+async fn feed(api: &EmailsApi, caller: Caller, mut after: i64, chunks: mpsc::Sender<Bytes>) {
+    let client = caller.client.id;
+    let mut reader = Reader { caller, chunks, checked: Instant::now(), spoke: Instant::now() };
+    // Listen first, then look: what happens in between rings.
+    let mut bell = api.live.client(client);
+    if !reader.write(api, ": posthaste events\nretry: 1000\n\n".to_owned()).await {
         return;
     }
     loop {
-        if checked.elapsed() >= RECHECK {
-            match api.auth.refresh(&caller).await {
-                Ok(fresh) if fresh.must(Permission::EmailsRead).is_ok() => caller = fresh,
-                Ok(_) | Err(_) => return,
-            }
-            checked = Instant::now();
+        if !reader.may_read(api).await {
+            return;
         }
-        let Ok(page) = api.store.events_after(caller.client.id, after, PAGE).await else { return };
+        let Ok(page) = api.store.events_after(client, after, PAGE).await else { return };
         let moved = page.after != after;
         after = page.after;
-        let mut text: String = page.events.iter().filter_map(shown).collect();
-        if text.is_empty() && spoke.elapsed() >= HEARTBEAT {
-            text.push_str(": still here\n\n");
-        }
-        if !text.is_empty() {
-            if !write(&sender, text).await {
-                return;
-            }
-            spoke = Instant::now();
+        if !reader.write_events(api, &page.events).await {
+            return;
         }
         if !moved {
+            let next = Instant::now() + LOOK;
             tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = sender.closed() => return,
+                _rung_or_not = tokio::time::timeout_at(next, bell.rung()) => {}
+                () = reader.chunks.closed() => return,
             }
+            tokio::time::sleep(GATHER).await;
         }
     }
 }
 
-async fn write(sender: &mpsc::Sender<Bytes>, text: String) -> bool {
-    tokio::time::timeout(SLOWEST_READER, sender.send(Bytes::from(text))).await.is_ok_and(|sent| sent.is_ok())
+impl Reader {
+    /// Whether the credential still may, looked at every few seconds.
+    async fn may_read(&mut self, api: &EmailsApi) -> bool {
+        if self.checked.elapsed() < RECHECK {
+            return true;
+        }
+        let fresh = api.auth.refresh(&self.caller).await;
+        let Some(fresh) = fresh.ok().filter(|fresh| fresh.must(Permission::EmailsRead).is_ok()) else {
+            return false;
+        };
+        self.caller = fresh;
+        self.checked = Instant::now();
+        true
+    }
+
+    async fn write_events(&mut self, api: &EmailsApi, events: &[ClientEvent]) -> bool {
+        let mut text = String::new();
+        for event in events.iter().filter_map(shown) {
+            if !text.is_empty()
+                && text.len() + event.len() > CHUNK
+                && !self.write(api, std::mem::take(&mut text)).await
+            {
+                return false;
+            }
+            text.push_str(&event);
+        }
+        if text.is_empty() && self.spoke.elapsed() >= HEARTBEAT {
+            text.push_str(": still here\n\n");
+        }
+        text.is_empty() || self.write(api, text).await
+    }
+
+    /// Waits until the reader has room. One that takes nothing for long is let go, and so is one whose credential ends.
+    async fn write(&mut self, api: &EmailsApi, text: String) -> bool {
+        let chunk = Bytes::from(text);
+        let deadline = Instant::now() + SLOWEST_READER;
+        while Instant::now() < deadline {
+            let until = deadline.min(self.checked + RECHECK);
+            match tokio::time::timeout_at(until, self.chunks.reserve()).await {
+                Ok(Ok(room)) => {
+                    room.send(chunk);
+                    self.spoke = Instant::now();
+                    return true;
+                }
+                Ok(Err(_gone)) => return false,
+                Err(_full) => {}
+            }
+            if !self.may_read(api).await {
+                return false;
+            }
+        }
+        false
+    }
 }
 
 /// An event as the reader sees it; `None` for those that only the timeline tells.

@@ -101,7 +101,11 @@ fn shape(report: &Report, now: Timestamp) -> Value {
     if let Some(broker) = &report.broker {
         services["rabbitmq"] = service(broker).into();
     }
-    json!({
+    if let Some(cache) = &report.cache {
+        // The name that monitors of the Mail Proxy know, whichever program it is.
+        services["keydb"] = service(cache).into();
+    }
+    let mut shape = json!({
         "status": status,
         "timestamp": now,
         "version": env!("CARGO_PKG_VERSION"),
@@ -113,7 +117,11 @@ fn shape(report: &Report, now: Timestamp) -> Value {
             "queue_storage": check(storage(report)),
         },
         "services": services,
-    })
+    });
+    if let Some(cache) = &report.cache {
+        shape["checks"]["cache"] = check(cache);
+    }
+    shape
 }
 
 fn service(found: &Finding) -> &'static str {
@@ -154,6 +162,7 @@ mod tests {
             blobs: Finding::ok("the attachments' storage takes writes"),
             queue: Finding::ok("0 emails wait, 1 workers are alive"),
             broker: None,
+            cache: None,
             config: Finding::ok("the configuration is complete"),
             transports: Finding::warning("no transport is configured: mail stays in the inbox"),
             logs: Finding::ok("the log directory takes writes"),
@@ -182,6 +191,15 @@ mod tests {
                 "services": {"embedded": "ok"},
             })
         );
+    }
+
+    #[test]
+    fn a_cache_stands_under_the_name_that_monitors_know() {
+        let cache = Some(Finding::failed("the shared cache does not work", Some("refused".into())));
+        let shape = shape(&Report { cache, ..report() }, Timestamp::from_millis(0));
+        assert_eq!(shape["status"], "degraded");
+        assert_eq!(shape["services"], json!({"embedded": "ok", "keydb": "error"}));
+        assert_eq!(shape["checks"]["cache"]["status"], "unhealthy");
     }
 
     #[test]

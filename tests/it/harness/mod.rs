@@ -1,14 +1,16 @@
-//! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
-//! and Python's reading of a message. Everything ends when its value is dropped.
+//! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix
+//! and Redis, and Python's reading of a message. Everything ends when its value is dropped.
 
 pub mod http;
 pub mod message;
 pub mod postfix;
+pub mod redis;
 pub mod relay;
 pub mod server;
 pub mod wait;
 
 pub use http::{Connection, Response};
+pub use redis::Redis;
 pub use relay::Relay;
 pub use server::{Server, ServerOptions};
 pub use wait::{eventually, eventually_within, soon};
