@@ -9,4 +9,5 @@ mod emails_api;
 mod harness;
 mod hostile;
 mod operations;
+mod queue;
 mod shared_cache;

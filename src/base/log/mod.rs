@@ -18,6 +18,10 @@ const FILES_KEPT: usize = 14;
 /// Lines that may wait for the writer; further ones are dropped and counted, never waited for.
 const LINES_WAITING: usize = 32_768;
 
+/// The broker's client tells its own story of every lost connection, which `queue` tells once and in words that say what
+/// to do. Heard only when asked for by name.
+const BROKER_CLIENT: &str = "lapin";
+
 /// How the process logs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogSettings {
@@ -81,6 +85,9 @@ impl FromStr for LogLevel {
                 Some(target) => targets.with_target(target, level),
                 None => targets.with_default(level),
             };
+        }
+        if !text.contains(BROKER_CLIENT) {
+            targets = targets.with_target(BROKER_CLIENT, tracing::level_filters::LevelFilter::OFF);
         }
         Ok(Self { text: text.to_owned(), targets })
     }

@@ -1,6 +1,6 @@
 //! Nothing accepted is lost: the process is killed, stopped, starved and asked to leave, and both ends are counted.
 
-mod count;
+pub mod count;
 mod disk;
 mod faults;
 mod kills;

@@ -1,14 +1,17 @@
 //! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix
-//! and Redis, and Python's reading of a message. Everything ends when its value is dropped.
+//! and Redis, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
 
+pub mod broker;
 pub mod http;
 pub mod message;
 pub mod postfix;
+pub mod proxy;
 pub mod redis;
 pub mod relay;
 pub mod server;
 pub mod wait;
 
+pub use broker::Broker;
 pub use http::{Connection, Response};
 pub use redis::Redis;
 pub use relay::Relay;
