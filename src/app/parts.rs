@@ -103,7 +103,7 @@ impl App {
         let store = open_store(&settings, &options, &metrics).await?;
         let blobs = open_blobs(&settings, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
-        let queue = open_queue(&settings.queue, &chance, &metrics)?;
+        let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
         let routes =
             transports::routes(&settings.routes, &settings.mail.default_transport, &settings.transports)?;
         let cache = shared_cache(&settings, &vault, &metrics)?;
@@ -190,8 +190,18 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
-fn open_queue(settings: &QueueSettings, chance: &Chance, metrics: &Metrics) -> Result<Queue, StartError> {
-    let QueueSettings::RabbitMq { url, prefix } = settings else { return Ok(Queue::in_process(HAND_OVER)) };
+fn open_queue(
+    settings: &QueueSettings,
+    store: &Store,
+    chance: &Chance,
+    metrics: &Metrics,
+) -> Result<Queue, StartError> {
+    let QueueSettings::RabbitMq { url, prefix } = settings else {
+        return Ok(match store.bell() {
+            Some(bell) => Queue::store(bell, HAND_OVER, chance.clone()),
+            None => Queue::in_process(HAND_OVER),
+        });
+    };
     Queue::rabbit_mq(url, prefix, HAND_OVER, chance.clone(), metrics.clone()).ok_or_else(|| {
         let message = "queue.url: is not an AMQP URL; write amqp://USER:PASSWORD@HOST:5672/VHOST";
         StartError::Setting(message.into())

@@ -6,6 +6,7 @@
 
 mod in_process;
 mod rabbitmq;
+mod store_bell;
 
 pub use in_process::{Hopper, Reservation};
 pub use rabbitmq::{BrokerTrouble, Examination, Rings};
@@ -15,6 +16,7 @@ use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
 use posthaste_model::email::Email;
 use posthaste_model::{EmailId, Secret, WorkerId};
+use posthaste_store::Bell;
 use std::time::Duration;
 
 /// Says that an email is due. Nothing more than its id may travel.
@@ -37,6 +39,8 @@ impl From<&Email> for Ring {
 pub enum Queue {
     /// The store's own due index and a wake-up inside the process.
     InProcess(in_process::InProcess),
+    /// Rings to workers anywhere, over a store that several processes share.
+    Store(store_bell::StoreBell),
     /// Rings to workers anywhere, over a broker.
     RabbitMq(rabbitmq::RabbitMq),
 }
@@ -45,6 +49,11 @@ impl Queue {
     /// The embedded queue; at most `capacity` emails wait in a local worker's memory.
     pub fn in_process(capacity: usize) -> Self {
         Self::InProcess(in_process::InProcess::new(capacity))
+    }
+
+    /// The queue over the store's own bell, which rings by itself when mail becomes due.
+    pub fn store(bell: Bell, capacity: usize, chance: Chance) -> Self {
+        Self::Store(store_bell::StoreBell::new(in_process::InProcess::new(capacity), bell, chance))
     }
 
     /// The queue over the broker at `url`, on which all names begin with `prefix`. Connects when started. `None`:
@@ -64,6 +73,7 @@ impl Queue {
     pub fn start(&self, tasks: &Tasks) {
         match self {
             Self::InProcess(_) => {}
+            Self::Store(queue) => queue.start(tasks),
             Self::RabbitMq(queue) => queue.start(tasks),
         }
     }
@@ -78,6 +88,7 @@ impl Queue {
     pub fn ring(&self, due: &[Ring]) {
         match self {
             Self::InProcess(queue) => queue.ring(),
+            Self::Store(queue) => queue.local().ring(),
             Self::RabbitMq(queue) => queue.ring(due),
         }
     }
@@ -86,7 +97,7 @@ impl Queue {
     pub fn attach(&self, worker: WorkerId, lease: Duration, tasks: &Tasks) -> Hopper {
         let hopper = self.local().attach(worker, lease);
         match self {
-            Self::InProcess(_) => hopper,
+            Self::InProcess(_) | Self::Store(_) => hopper,
             Self::RabbitMq(queue) => {
                 let rings = queue.listen(tasks, hopper.closing());
                 hopper.hearing(rings)
@@ -97,7 +108,7 @@ impl Queue {
     /// Whether the broker answers; `None`: there is none.
     pub async fn ping(&self) -> Option<Result<(), BrokerTrouble>> {
         match self {
-            Self::InProcess(_) => None,
+            Self::InProcess(_) | Self::Store(_) => None,
             Self::RabbitMq(queue) => Some(queue.ping().await),
         }
     }
@@ -105,7 +116,7 @@ impl Queue {
     /// Tries everything that is needed of the broker, whether started or not; `None`: there is none.
     pub async fn examine(&self) -> Option<Result<Examination, BrokerTrouble>> {
         match self {
-            Self::InProcess(_) => None,
+            Self::InProcess(_) | Self::Store(_) => None,
             Self::RabbitMq(queue) => Some(queue.examine().await),
         }
     }
@@ -113,6 +124,7 @@ impl Queue {
     fn local(&self) -> &in_process::InProcess {
         match self {
             Self::InProcess(queue) => queue,
+            Self::Store(queue) => queue.local(),
             Self::RabbitMq(queue) => queue.local(),
         }
     }
