@@ -41,6 +41,7 @@ pub fn email(from: &str, recipients: &[&str]) -> Email {
         send_at: None,
         idempotency_key: None,
         correlation_id: "c-1".into(),
+        signed_by: None,
         resent_from: None,
         decisions: Vec::new(),
     }

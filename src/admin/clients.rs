@@ -1,27 +1,55 @@
-//! Clients: make, list, find.
+//! Clients: make, list, find, change.
 
-use super::{Admin, refused, words};
+use super::{Admin, fault, refused, words};
 use posthaste_model::ClientId;
-use posthaste_model::client::Client;
-use posthaste_model::refusal::Refusal;
+use posthaste_model::client::{Client, Retention};
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::{Actor, StoreError};
+use std::time::Duration;
+
+/// A client to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewClient {
+    /// Its name, unique in the installation.
+    pub name: String,
+    /// The department it belongs to.
+    pub department: Option<String>,
+    /// How long its email is kept.
+    pub retention: Retention,
+}
+
+impl NewClient {
+    /// A client of this name; its email is kept as long as the installation says.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// What to change of a client; `None` leaves a value as it is, `Some(None)` makes it the installation's.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::option_option, reason = "left as it is, taken back, or set: three answers to one field")]
+pub struct ClientChange {
+    /// How long its bodies and attachments are kept.
+    pub retain_bodies: Option<Option<Duration>>,
+    /// How long its records and events are kept.
+    pub retain_records: Option<Option<Duration>>,
+}
 
 impl Admin {
-    /// Makes a client; its name is unique in the installation.
-    pub async fn create_client(
-        &self,
-        name: &str,
-        department: Option<&str>,
-        actor: &Actor,
-    ) -> Result<Client, Refusal> {
+    /// Makes a client.
+    pub async fn create_client(&self, new: NewClient, actor: &Actor) -> Result<Client, Refusal> {
         let mut faults = Vec::new();
-        let name = words::name("name", name).map_err(|fault| faults.push(fault)).ok();
-        let department = department.map(|given| words::name("department", given)).transpose();
+        let name = words::name("name", &new.name).map_err(|fault| faults.push(fault)).ok();
+        let department = new.department.as_deref().map(|given| words::name("department", given)).transpose();
         let department = department.map_err(|fault| faults.push(fault)).ok();
-        let (Some(name), Some(department)) = (name, department) else { return Err(Refusal::Invalid(faults)) };
+        judge(new.retention, &mut faults);
+        let (Some(name), Some(department), true) = (name, department, faults.is_empty()) else {
+            return Err(Refusal::Invalid(faults));
+        };
         let now = self.clock.now();
         let id = ClientId::new(now, self.chance.bytes());
-        let client = Client { id, name, department, is_active: true, created_at: now };
+        let retention = new.retention;
+        let client = Client { id, name, department, is_active: true, retention, created_at: now };
         match self.store.create_client(client.clone(), actor).await {
             Ok(()) => Ok(client),
             Err(StoreError::Conflict(_)) => {
@@ -29,6 +57,30 @@ impl Admin {
             }
             Err(error) => Err(refused(error)),
         }
+    }
+
+    /// Changes a client, named or by id.
+    pub async fn change_client(
+        &self,
+        name_or_id: &str,
+        change: ClientChange,
+        actor: &Actor,
+    ) -> Result<Client, Refusal> {
+        let mut client = self.client(name_or_id).await?;
+        let retention = Retention {
+            bodies: change.retain_bodies.unwrap_or(client.retention.bodies),
+            records: change.retain_records.unwrap_or(client.retention.records),
+        };
+        let mut faults = Vec::new();
+        judge(retention, &mut faults);
+        if !faults.is_empty() {
+            return Err(Refusal::Invalid(faults));
+        }
+        if retention != client.retention {
+            self.store.set_client_retention(client.id, retention, actor).await.map_err(refused)?;
+            client.retention = retention;
+        }
+        Ok(client)
     }
 
     /// All clients, oldest first.
@@ -45,5 +97,21 @@ impl Admin {
         }
         let id: ClientId = name_or_id.trim().parse().map_err(|_| Refusal::NotFound)?;
         self.store.client(id).await.map_err(refused)?.ok_or(Refusal::NotFound)
+    }
+}
+
+/// Nothing may be kept for no time at all, and no body longer than its record.
+fn judge(retention: Retention, faults: &mut Vec<Fault>) {
+    let named = [("retain_bodies", retention.bodies), ("retain_records", retention.records)];
+    for (name, kept) in named {
+        if kept.is_some_and(|kept| kept < Duration::from_secs(1)) {
+            faults.push(fault(name, FaultCode::OutOfRange, format!("{name} must be at least 1s")));
+        }
+    }
+    if let Retention { bodies: Some(bodies), records: Some(records) } = retention
+        && bodies > records
+    {
+        let message = "retain_bodies is longer than retain_records; a body cannot outlive its record";
+        faults.push(fault("retain_bodies", FaultCode::OutOfRange, message));
     }
 }

@@ -91,6 +91,7 @@ impl Admin {
             expires_at: new.expires_at,
             created_at: now,
             revoked_at: None,
+            retires_at: None,
         };
         self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
         Ok(KeyChange { credential, key, replaces: None })
@@ -149,21 +150,21 @@ impl Admin {
         if !old.is_usable(now) {
             return Err(Refusal::Conflict("the key is revoked or expired; make a new one".into()));
         }
-        let ends_at = old.expires_at.map_or(now.plus(overlap), |at| at.min(now.plus(overlap)));
+        // Rotated twice: the earlier end holds.
+        let retires_at = old.retires_at.map_or(now.plus(overlap), |at| at.min(now.plus(overlap)));
+        let ends_at = old.expires_at.map_or(retires_at, |at| at.min(retires_at));
         let key = ApiKey::new(old.mode, &self.chance.bytes());
         let credential = Credential {
             id: CredentialId::new(now, self.chance.bytes()),
             prefix: key.prefix().to_owned(),
             key_hash: key.hash(),
-            // A key with an end gets as long a life again, counted from now.
+            // A key with an end gets as long a life again, counted from now; a retirement is the old one's alone.
             expires_at: old.expires_at.map(|at| now.plus(at.since(old.created_at))),
+            retires_at: None,
             created_at: now,
-            ..old.clone()
+            ..old
         };
-        // The new key first: when the power fails between the two, the operator has both rather than none.
-        self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
-        let expired = self.store.set_credential_expiry(None, id, Some(ends_at), actor).await;
-        expired.map_err(refused)?;
+        self.store.rotate_credential(id, retires_at, credential.clone(), actor).await.map_err(refused)?;
         Ok(KeyChange { credential, key, replaces: Some((id, ends_at)) })
     }
 

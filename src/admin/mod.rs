@@ -11,6 +11,7 @@ mod keys;
 pub mod templates;
 mod words;
 
+pub use clients::{ClientChange, NewClient};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 pub use erasure::Erased;
 pub use keys::{KeyChange, NewKey};

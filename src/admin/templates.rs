@@ -214,6 +214,7 @@ mod tests {
             name: "shop".into(),
             department: None,
             is_active: true,
+            retention: posthaste_model::client::Retention::default(),
             created_at: clock.now(),
         };
         let client_id = client.id;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::blobs::Blobs;
 use bytes::Bytes;
+use posthaste_model::client::Retention;
 use posthaste_model::credential::{ApiKey, KeyMode, Permission};
 use posthaste_model::fault::Faults;
 use posthaste_model::{Rate, Timestamp};
@@ -24,6 +25,10 @@ async fn installation() -> Installation {
     Installation { admin: Admin::new(parts), clock, _home: home }
 }
 
+fn of(name: &str, department: &str) -> NewClient {
+    NewClient { department: Some(department.into()), ..NewClient::named(name) }
+}
+
 fn actor() -> Actor {
     Actor { kind: "cli".into(), id: Some("uid:0".into()), address: None }
 }
@@ -42,14 +47,14 @@ fn faults<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Vec<(String, FaultC
 async fn a_client_is_made_once_and_found_by_name_and_id() {
     let it = installation().await;
     let admin = &it.admin;
-    let made = admin.create_client(" Tickets ", Some("Sales"), &actor()).await.unwrap();
+    let made = admin.create_client(of(" Tickets ", "Sales"), &actor()).await.unwrap();
     assert_eq!((made.name.as_str(), made.department.as_deref()), ("Tickets", Some("Sales")));
     assert_eq!(admin.client("Tickets").await.unwrap(), made);
     assert_eq!(admin.client(&made.id.to_string()).await.unwrap(), made);
     assert_eq!(admin.client("tickets").await, Err(Refusal::NotFound));
-    let again = admin.create_client("Tickets", None, &actor()).await;
+    let again = admin.create_client(NewClient::named("Tickets"), &actor()).await;
     assert!(matches!(again, Err(Refusal::Conflict(_))), "{again:?}");
-    let bad = admin.create_client("a\nb", Some(""), &actor()).await;
+    let bad = admin.create_client(of("a\nb", ""), &actor()).await;
     assert_eq!(
         faults(bad),
         [("name".into(), FaultCode::ControlCharacter), ("department".into(), FaultCode::Required)]
@@ -61,7 +66,7 @@ async fn a_client_is_made_once_and_found_by_name_and_id() {
 async fn a_key_is_found_by_its_hash_and_carries_what_was_asked() {
     let it = installation().await;
     let admin = &it.admin;
-    let client = admin.create_client("Tickets", None, &actor()).await.unwrap();
+    let client = admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     let usual = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap();
     assert_eq!(usual.credential.permissions, Permission::DEFAULT);
     let (found, owner) = admin.store.credential_by_hash(&usual.key.hash()).await.unwrap().unwrap();
@@ -84,7 +89,7 @@ async fn a_key_is_bound_only_to_a_domain_its_client_may_use() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);
     for name in ["Ours", "Theirs"] {
-        admin.create_client(name, None, &actor()).await.unwrap();
+        admin.create_client(NewClient::named(name), &actor()).await.unwrap();
     }
     for (name, client) in [("ours.example", Some("Ours")), ("all.example", None)] {
         let new = NewDomain { name: name.into(), client: client.map(str::to_owned), default_from: None };
@@ -109,7 +114,7 @@ async fn a_key_is_bound_only_to_a_domain_its_client_may_use() {
 async fn a_rotated_key_works_for_the_overlap_and_a_revoked_one_never_again() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);
-    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     let old = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap().credential;
     let new = admin.rotate_key(old.id, Duration::from_secs(3600), &actor()).await.unwrap();
     assert_ne!(new.credential.id, old.id);
@@ -132,13 +137,55 @@ async fn a_rotated_key_works_for_the_overlap_and_a_revoked_one_never_again() {
 async fn rotating_never_lengthens_the_old_keys_life() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);
-    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     let ends_at = clock.now().plus(Duration::from_secs(60));
     let old = NewKey { expires_at: Some(ends_at), ..NewKey::new("Tickets") };
     let old = admin.create_key(old, &actor()).await.unwrap().credential;
     let made = admin.rotate_key(old.id, Duration::from_secs(3600), &actor()).await.unwrap();
     assert_eq!(made.replaces, Some((old.id, ends_at)));
-    assert_eq!(admin.key(old.id).await.unwrap().expires_at, Some(ends_at));
+    assert_eq!(admin.key(old.id).await.unwrap().ends_at(), Some(ends_at));
+}
+
+#[tokio::test]
+async fn a_key_rotated_twice_gives_both_successors_its_whole_life() {
+    let it = installation().await;
+    let (admin, clock) = (&it.admin, &it.clock);
+    admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let lives = [None, Some(clock.now().plus(hour * 24 * 365))];
+    for expires_at in lives {
+        let old = NewKey { expires_at, ..NewKey::new("Tickets") };
+        let old = admin.create_key(old, &actor()).await.unwrap().credential;
+        let first = admin.rotate_key(old.id, hour, &actor()).await.unwrap();
+        let second = admin.rotate_key(old.id, hour * 24, &actor()).await.unwrap();
+        for made in [&first, &second] {
+            assert_eq!((made.credential.expires_at, made.credential.retires_at), (expires_at, None));
+            assert_eq!(made.replaces, Some((old.id, clock.now().plus(hour))), "the earlier end holds");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_keeps_nothing_for_no_time_and_no_body_longer_than_its_record() {
+    let it = installation().await;
+    let admin = &it.admin;
+    let days = |n: u64| Some(Duration::from_secs(n * 86_400));
+    let of = |bodies, records| NewClient {
+        retention: Retention { bodies, records },
+        ..NewClient::named("Tickets")
+    };
+    let none = Some(Duration::ZERO);
+    let wrong = admin.create_client(of(none, none), &actor()).await;
+    let out = |field: &str| (field.to_owned(), FaultCode::OutOfRange);
+    assert_eq!(faults(wrong), [out("retain_bodies"), out("retain_records")]);
+    let made = admin.create_client(of(days(7), days(90)), &actor()).await.unwrap();
+    assert_eq!(admin.client("Tickets").await.unwrap(), made);
+    let longer = ClientChange { retain_bodies: Some(days(91)), ..ClientChange::default() };
+    assert_eq!(faults(admin.change_client("Tickets", longer, &actor()).await), [out("retain_bodies")]);
+    let both = ClientChange { retain_records: Some(None), ..longer };
+    let changed = admin.change_client(&made.id.to_string(), both, &actor()).await.unwrap();
+    assert_eq!(changed.retention, Retention { bodies: days(91), records: None });
+    assert_eq!(admin.client("Tickets").await.unwrap(), changed);
 }
 
 #[tokio::test]
@@ -192,7 +239,7 @@ async fn a_signing_key_is_sealed_and_shown_as_its_record() {
 async fn every_change_is_in_the_audit_without_secrets() {
     let it = installation().await;
     let admin = &it.admin;
-    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     let made = admin.create_key(NewKey::new("Tickets"), &actor()).await.unwrap();
     admin.revoke_key(made.credential.id, &actor()).await.unwrap();
     let entries = admin.audit(None, 10, &AuditFilter::default()).await.unwrap();

@@ -1,7 +1,7 @@
 //! The first start: a default client with an API key, shown once, and a curl line that works when pasted.
 
 use super::{App, StartError};
-use crate::admin::{Actor, NewKey};
+use crate::admin::{Actor, NewClient, NewKey};
 use posthaste_model::credential::{ApiKey, Permission};
 use posthaste_model::refusal::Refusal;
 use std::fmt::Write as _;
@@ -23,7 +23,11 @@ impl Welcome {
         let actor = Actor { kind: "system".into(), id: None, address: None };
         let client = match app.store.client_by_name(DEFAULT_CLIENT).await? {
             Some(client) => client,
-            None => app.admin.create_client(DEFAULT_CLIENT, None, &actor).await.map_err(|r| refused(&r))?,
+            None => app
+                .admin
+                .create_client(NewClient::named(DEFAULT_CLIENT), &actor)
+                .await
+                .map_err(|r| refused(&r))?,
         };
         if !app.store.credentials(Some(client.id)).await?.is_empty() {
             return Ok(Self { new_key: None });

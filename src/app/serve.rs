@@ -89,7 +89,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
         if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
     crate::upkeep::start(upkeep_parts(&app), &back);
     let health = Health::new(health_parts(&app));
-    let router = surfaces::router(doors::build(&app, roles, &health, dispatch));
+    let router = surfaces::router(&doors::ground(&app, &health, dispatch), roles.api);
     let listener = bind(&app, router)?;
     let address = listener.address;
     // `http` is where requests are taken; a further worker's probes stand beside it under its own name.

@@ -7,6 +7,7 @@ use super::output::{Format, or_dash, table};
 use crate::admin::{KeyChange, NewKey};
 use crate::app::App;
 use crate::config::parse_duration;
+use crate::surfaces::emails_api::key_shape;
 use clap::{Args, Subcommand};
 use posthaste_model::credential::{Credential, KeyMode, Permission};
 use posthaste_model::{CredentialId, Rate};
@@ -77,7 +78,7 @@ struct Create {
     expires_in: Option<Duration>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "is not a duration; write 30s, 5m, 24h or 30d".to_owned())
 }
 
@@ -104,11 +105,11 @@ impl Keys {
                     None => None,
                 };
                 let keys = app.admin.keys(client).await?;
-                format.print(&keys.iter().map(shape).collect(), || table(HEAD, &rows(&keys)))
+                format.print(&keys.iter().map(key_shape).collect(), || table(HEAD, &rows(&keys)))
             }
             Command::Show { id } => {
                 let key = app.admin.key(id).await?;
-                format.print(&shape(&key), || table(HEAD, &rows(from_ref(&key))))
+                format.print(&key_shape(&key), || table(HEAD, &rows(from_ref(&key))))
             }
             Command::Rotate { id, overlap } => {
                 let made = app.admin.rotate_key(id, overlap, &actor()).await?;
@@ -181,27 +182,10 @@ fn rows(keys: &[Credential]) -> Vec<Vec<String>> {
 }
 
 fn state(key: &Credential) -> String {
-    match (key.revoked_at, key.expires_at) {
+    match (key.revoked_at, key.ends_at()) {
         (Some(at), _) => format!("revoked {at}"),
         (None, _) if !key.is_active => "inactive".to_owned(),
         (None, Some(at)) => format!("until {at}"),
         (None, None) => "active".to_owned(),
     }
-}
-
-fn shape(key: &Credential) -> Value {
-    json!({
-        "id": key.id,
-        "client_id": key.client_id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "mode": key.mode,
-        "permissions": key.permissions,
-        "domain": key.domain,
-        "rate_limit": key.rate_limit.map(|rate| rate.to_string()),
-        "is_active": key.is_active,
-        "expires_at": key.expires_at,
-        "created_at": key.created_at,
-        "revoked_at": key.revoked_at,
-    })
 }

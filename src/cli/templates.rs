@@ -6,11 +6,12 @@ use super::installation::actor;
 use super::output::{Format, or_dash, table};
 use crate::admin::templates::TemplateDraft;
 use crate::app::App;
+use crate::surfaces::emails_api::template_shape;
 use clap::{Args, Subcommand};
 use posthaste_model::client::Client;
 use posthaste_model::refusal::Refusal;
 use posthaste_model::template::Template;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 
@@ -75,18 +76,20 @@ impl Templates {
                     let draft = create.draft()?;
                     let (made, is_new) = app.admin.put_template(client.id, draft, &actor()).await?;
                     let verb = if is_new { "made" } else { "changed" };
-                    format.print(&shape(&made), || {
+                    format.print(&template_shape(&made), || {
                         format!("Template {} {verb}: version {}", made.code, made.version)
                     })
                 }
                 Command::List => {
                     let templates = app.admin.templates(client.id).await?;
-                    format.print(&templates.iter().map(shape).collect(), || table(HEAD, &rows(&templates)))
+                    format.print(&templates.iter().map(template_shape).collect(), || {
+                        table(HEAD, &rows(&templates))
+                    })
                 }
                 Command::Show { code } => {
                     let found = app.store.template(client.id, &code).await?;
                     let template = found.ok_or(Refusal::NotFound)?;
-                    format.print(&shape(&template), || table(HEAD, &rows(from_ref(&template))))
+                    format.print(&template_shape(&template), || table(HEAD, &rows(from_ref(&template))))
                 }
                 Command::Delete { code } => {
                     app.admin.delete_template(client.id, &code, &actor()).await?;
@@ -147,18 +150,4 @@ fn rows(templates: &[Template]) -> Vec<Vec<String>> {
         ]
     };
     templates.iter().map(row).collect()
-}
-
-fn shape(template: &Template) -> Value {
-    json!({
-        "code": template.code,
-        "name": template.name,
-        "version": template.version,
-        "subject": template.subject,
-        "html": template.html,
-        "text": template.text,
-        "variables_schema": template.variables_schema,
-        "created_at": template.created_at,
-        "updated_at": template.updated_at,
-    })
 }

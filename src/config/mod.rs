@@ -29,6 +29,14 @@ pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
     <std::time::Duration as value::Setting>::read_text(text.trim())
 }
 
+/// Writes a duration as [`parse_duration`] reads it, in the largest unit that leaves nothing over.
+pub fn duration_text(duration: std::time::Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let fits = units.iter().find(|(each, _)| millis > 0 && millis.is_multiple_of(*each));
+    fits.map_or_else(|| format!("{millis}ms"), |(each, unit)| format!("{}{unit}", millis / each))
+}
+
 /// What the command line says about the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {

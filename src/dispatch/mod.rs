@@ -41,7 +41,7 @@ use posthaste_model::WorkerId;
 use posthaste_model::fault::Faults;
 use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -132,7 +132,6 @@ impl Dispatch {
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
             wall: WallWatch::new(clock.now(), Instant::now()),
-            due: AtomicU64::new(0),
             live: parts.live,
             renderer: parts.renderer,
             routes: parts.routes,
@@ -239,7 +238,7 @@ fn hire(
     let (w, o) = with(worker);
     tasks.supervise("dispatch.sweep", move || rounds::sweep(w.clone(), o.clone()));
     let (w, o) = with(worker);
-    tasks.supervise("dispatch.count", move || rounds::count(w.clone(), o.clone()));
+    tasks.supervise("dispatch.tidy", move || rounds::tidy(w.clone(), o.clone()));
     let w = Arc::clone(worker);
     let take_over = tasks.supervise("dispatch.take_over", move || feed::take_over(w.clone()));
     let w = Arc::clone(worker);

@@ -1,22 +1,20 @@
-//! What a worker does by the clock: say that it lives, renew its leases, sweep, count.
+//! What a worker does by the clock: say that it lives, renew its leases, sweep, tidy.
 
 use super::settings::Identity;
 use super::wall::Look;
 use super::worker::Worker;
-use crate::base::metrics::QueueDepth;
 use posthaste_model::fault::FaultPoint;
 use posthaste_model::{EmailId, Timestamp, WorkerId};
 use posthaste_store::WorkerRecord;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How often gauges are read and idle connections closed.
-const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// How often idle connections are closed.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Says every now and then that this worker lives.
 pub(super) async fn heartbeat(
@@ -55,7 +53,6 @@ pub(super) async fn sweep(worker: Arc<Worker>, over: CancellationToken) -> Resul
         let dead_before = wall.minus(worker.settings.dead_after);
         match worker.store.sweep(wall, dead_before).await {
             Ok(report) => {
-                worker.due.store(report.due, Ordering::Relaxed);
                 if report.released > 0 {
                     tracing::warn!(leases = report.released, "leases of silent workers were taken back");
                 }
@@ -69,22 +66,10 @@ pub(super) async fn sweep(worker: Arc<Worker>, over: CancellationToken) -> Resul
     Ok(())
 }
 
-/// Keeps the queue's gauges true, and closes connections that lie idle.
-pub(super) async fn count(worker: Arc<Worker>, over: CancellationToken) -> Result<(), Infallible> {
-    let mut ticks = every(COUNT_EVERY);
+/// Closes connections that lie idle.
+pub(super) async fn tidy(worker: Arc<Worker>, over: CancellationToken) -> Result<(), Infallible> {
+    let mut ticks = every(TIDY_EVERY);
     while tick(&mut ticks, &over).await {
-        match worker.store.queue_counts(worker.clock.now()).await {
-            Ok(counts) => {
-                let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-                worker.metrics.queue_depth(QueueDepth {
-                    queued: number(counts.pending + counts.processing + counts.scheduled),
-                    due: number(worker.due.load(Ordering::Relaxed)),
-                    oldest_due_seconds: counts.oldest_due_seconds as f64,
-                    leased: number(counts.processing),
-                });
-            }
-            Err(error) => tracing::warn!(%error, "waiting email could not be counted"),
-        }
         for lane in worker.lanes.iter() {
             lane.transport.tidy().await;
         }

@@ -17,7 +17,7 @@ use posthaste_model::fault::Faults;
 use posthaste_model::{ClientId, Timestamp, WorkerId};
 use posthaste_store::Store;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -58,8 +58,6 @@ pub(super) struct Worker {
     /// This process's signs of life.
     pub pulse: Pulse,
     pub wall: WallWatch,
-    /// Emails due that nobody holds, as of the last sweep.
-    pub due: AtomicU64,
     pub due_times: DueTimes,
 }
 

@@ -30,7 +30,7 @@ pub struct LinkRule {
     pub above_bytes: u64,
     /// Where this installation is reached, without a slash at its end.
     pub base_url: String,
-    /// How long a link holds: as long as files are kept.
+    /// How long a link holds: as long as files are kept, where the client does not say otherwise.
     pub lifetime: Duration,
     /// Signs the links.
     pub vault: Vault,

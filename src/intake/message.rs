@@ -88,6 +88,7 @@ impl Intake {
             send_at,
             idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
             correlation_id: submission.correlation.as_str().to_owned(),
+            signed_by: None,
             resent_from: None,
             decisions,
         };
@@ -170,7 +171,10 @@ impl Intake {
     /// Gives the files that are too large to be carried their links.
     fn link_large(&self, files: &mut [Attachment], caller: &Caller, email_id: EmailId, now: Timestamp) {
         let Some(rule) = &self.limits.links else { return };
-        let expires_at = now.plus(rule.lifetime);
+        // As long as files are kept.
+        let kept = caller.client.retention;
+        let lifetime = kept.bodies.unwrap_or(rule.lifetime);
+        let expires_at = now.plus(kept.records.map_or(lifetime, |records| lifetime.min(records)));
         for (index, file) in (0_u16..).zip(files) {
             if file.size > rule.above_bytes && !file.inline {
                 let link = FileLink { client_id: caller.client.id, email_id, index, expires_at };

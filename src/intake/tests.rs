@@ -1,5 +1,5 @@
 use super::*;
-use crate::admin::{Actor, Admin, AdminParts, NewDomain, NewKey};
+use crate::admin::{Actor, Admin, AdminParts, NewClient, NewDomain, NewKey};
 use crate::auth::Freshness;
 use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
@@ -66,7 +66,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         faults: Faults::none(),
     });
     let admin = Admin::new(AdminParts { store, blobs, vault, clock, chance });
-    admin.create_client("Tickets", None, &actor()).await.unwrap();
+    admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     Installation { admin, intake, _home: home }
 }
 

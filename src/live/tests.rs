@@ -19,6 +19,7 @@ async fn store(home: &tempfile::TempDir) -> (Store, Change) {
         name: "shop".into(),
         department: None,
         is_active: true,
+        retention: posthaste_model::client::Retention::default(),
         created_at: START,
     };
     store.create_client(client, &Actor { kind: "system".into(), id: None, address: None }).await.unwrap();

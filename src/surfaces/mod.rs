@@ -1,45 +1,72 @@
 //! The doors: each surface translates its own documented shapes onto the one pipeline, and knows no rule of mail.
 //! Here, and only here, the dialects meet.
+//!
+//! A new surface is one folder with a `router(&Ground)` and one line in [`doors`]. It may stand below a path that
+//! another one answers with a catch-all (`/api/{*rest}` is the Emails API's): the longer path wins, so a surface at
+//! `/api/v1` brings its own `/api/v1/{*rest}`, with which it says 404 in its own words.
 
 pub mod emails_api;
 pub mod files;
+mod ground;
 pub mod http;
 pub mod inbox;
 pub mod ops;
 pub mod web;
 
+pub use ground::Ground;
+
 use axum::Router;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
-/// The surfaces of one process.
-pub struct Doors {
-    /// Liveness, readiness, metrics: on every node.
-    pub ops: ops::Ops,
-    /// What only API nodes answer.
-    pub api: Option<ApiDoors>,
+/// Every surface of an API node.
+fn doors(ground: &Ground) -> [Router; 5] {
+    [
+        emails_api::router(ground),
+        files::router(ground),
+        inbox::router(ground),
+        ops::health(ground),
+        web::assets(),
+    ]
 }
 
-/// The surfaces of an API node.
-pub struct ApiDoors {
-    /// The Emails API.
-    pub emails: emails_api::EmailsApi,
-    /// Linked attachments.
-    pub files: files::Files,
-    /// The inbox of kept mail.
-    pub inbox: inbox::Inbox,
-}
-
-/// The whole router.
-pub fn router(doors: Doors) -> Router {
-    let mut router = doors.ops.clone().probes();
-    if let Some(api) = doors.api {
-        router = router
-            .merge(doors.ops.health())
-            .merge(api.emails.router())
-            .merge(api.files.router())
-            .merge(api.inbox.router())
-            .route("/", get(async || Redirect::to("/inbox").into_response()));
+/// The whole router. Every node answers probes; `api` says whether it opens the doors, too.
+pub fn router(ground: &Ground, api: bool) -> Router {
+    let mut router = ops::probes(ground);
+    if api {
+        router = doors(ground).into_iter().fold(router, Router::merge);
+        router = router.route("/", get(async || Redirect::to("/inbox").into_response()));
     }
     router.fallback(http::problem::not_found).method_not_allowed_fallback(http::problem::method_not_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::any;
+    use tower::ServiceExt as _;
+
+    /// What the manual of this module promises of axum.
+    #[tokio::test]
+    async fn a_surface_may_stand_below_the_catch_all_of_another() {
+        let outer = Router::new()
+            .route("/api/emails", get(async || "emails"))
+            .route("/api/{*rest}", any(async || "nothing of the outer one"));
+        let inner = Router::new()
+            .route("/api/v1/send", get(async || "send"))
+            .route("/api/v1/{*rest}", any(async || "nothing of the inner one"));
+        let router = outer.merge(inner);
+        for (path, answer) in [
+            ("/api/emails", "emails"),
+            ("/api/v1/send", "send"),
+            ("/api/v1/other/path", "nothing of the inner one"),
+            ("/api/v2/send", "nothing of the outer one"),
+        ] {
+            let request = ::http::Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+            assert_eq!(body, answer, "{path}");
+        }
+    }
 }

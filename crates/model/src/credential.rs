@@ -59,8 +59,10 @@ pub struct Credential {
     pub rate_limit: Option<Rate>,
     /// Whether it works.
     pub is_active: bool,
-    /// When it stops working.
+    /// The end it was given when it was made.
     pub expires_at: Option<Timestamp>,
+    /// When it makes room for the successor it has.
+    pub retires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was revoked.
@@ -75,7 +77,12 @@ impl Credential {
 
     /// Whether it works at `now`.
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.is_active && self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+        self.is_active && self.revoked_at.is_none() && self.ends_at().is_none_or(|end| now < end)
+    }
+
+    /// When it stops working by itself: at the end it was given, or earlier when it has a successor.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.expires_at, self.retires_at].into_iter().flatten().min()
     }
 }
 

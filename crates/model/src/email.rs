@@ -244,6 +244,9 @@ pub struct Email {
     pub correlation_id: String,
     /// `Message-ID` without brackets, the same on every attempt.
     pub message_id: String,
+    /// The selectors of the DKIM keys that were active at acceptance, oldest first: these sign every attempt, so that
+    /// the bytes stay the same when keys change. `None`: written down nowhere, signed by what is active now.
+    pub signed_by: Option<Vec<String>>,
     /// The email of which this is a resend.
     pub resent_from: Option<EmailId>,
     /// The decisions taken at accept, for explain.

@@ -43,8 +43,14 @@ async fn measure(folder: &std::path::Path, callers: u64, messages: u64) -> Outco
     });
     let store = Store::open(settings).await?;
     let client = ClientId::new(NOW, [1; 10]);
-    let record =
-        Client { id: client, name: "bench".into(), department: None, is_active: true, created_at: NOW };
+    let record = Client {
+        id: client,
+        name: "bench".into(),
+        department: None,
+        is_active: true,
+        retention: posthaste_model::client::Retention::default(),
+        created_at: NOW,
+    };
     store.create_client(record, &Actor { kind: "cli".into(), id: None, address: None }).await?;
     let revision = store.revision().await?;
 
@@ -151,6 +157,7 @@ fn email(client: ClientId, number: u64) -> Email {
         idempotency_key: None,
         correlation_id: id.to_string(),
         message_id: format!("{id}@example.com"),
+        signed_by: None,
         resent_from: None,
         decisions: Vec::new(),
     }

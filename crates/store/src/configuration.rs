@@ -2,7 +2,7 @@
 //! and writes an audit row in the same transaction, so that every node sees it at its next accept.
 
 use crate::{Store, StoreError, on_engine};
-use posthaste_model::client::Client;
+use posthaste_model::client::{Client, Retention};
 use posthaste_model::credential::Credential;
 use posthaste_model::domain::{DkimKey, SendingDomain};
 use posthaste_model::template::Template;
@@ -56,6 +56,16 @@ impl Store {
     /// Adds a client; `Conflict` when the name is taken.
     pub async fn create_client(&self, client: Client, actor: &Actor) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.create_client(client, actor.clone()).await)
+    }
+
+    /// Changes how long a client's email is kept; `NotFound` without it.
+    pub async fn set_client_retention(
+        &self,
+        id: ClientId,
+        retention: Retention,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.set_client_retention(id, retention, actor.clone()).await)
     }
 
     /// A client by id.
@@ -116,15 +126,16 @@ impl Store {
         on_engine!(self, engine => engine.revoke_credential(client_id, id, at, actor.clone()).await)
     }
 
-    /// Sets when a credential stops working (`None`: never), for rotation with overlap; `NotFound` without it.
-    pub async fn set_credential_expiry(
+    /// Adds the successor of a credential, which itself works until `retires_at` only, in one commit; `NotFound`
+    /// without the old one.
+    pub async fn rotate_credential(
         &self,
-        client_id: Option<ClientId>,
-        id: CredentialId,
-        expires_at: Option<Timestamp>,
+        old: CredentialId,
+        retires_at: Timestamp,
+        successor: Credential,
         actor: &Actor,
     ) -> Result<(), StoreError> {
-        on_engine!(self, engine => engine.set_credential_expiry(client_id, id, expires_at, actor.clone()).await)
+        on_engine!(self, engine => engine.rotate_credential(old, retires_at, successor, actor.clone()).await)
     }
 
     /// Adds a sending domain; `Conflict` when the name is taken.
@@ -153,7 +164,8 @@ impl Store {
         on_engine!(self, engine => engine.update_domain(name, default_from, bounce, actor.clone()).await)
     }
 
-    /// Adds a DKIM key, or replaces the one under the same selector; `NotFound` without the domain.
+    /// Adds a DKIM key; `NotFound` without the domain, `Conflict` when the selector is taken: what a key signed must
+    /// stay signed by it, on every attempt.
     pub async fn add_dkim_key(&self, key: DkimKey, actor: &Actor) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.add_dkim_key(key, actor.clone()).await)
     }

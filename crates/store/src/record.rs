@@ -52,6 +52,8 @@ struct HeadOut<'a> {
     correlation: &'a str,
     message_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     resent_from: Option<EmailId>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     decisions: &'a [Decision],
@@ -102,6 +104,8 @@ pub(crate) struct Head {
     pub correlation: String,
     pub message_id: String,
     #[serde(default)]
+    pub signed_by: Option<Vec<String>>,
+    #[serde(default)]
     pub resent_from: Option<EmailId>,
     #[serde(default)]
     pub decisions: Vec<Decision>,
@@ -144,6 +148,7 @@ pub(crate) fn head_json(email: &Email) -> Result<Vec<u8>, StoreError> {
         key: email.idempotency_key.as_deref(),
         correlation: &email.correlation_id,
         message_id: &email.message_id,
+        signed_by: email.signed_by.as_deref(),
         resent_from: email.resent_from,
         decisions: &email.decisions,
     })
@@ -199,6 +204,7 @@ pub(crate) fn email_of(row: &EmailColumns<'_>) -> Result<Email, StoreError> {
         idempotency_key: head.key,
         correlation_id: head.correlation,
         message_id: head.message_id,
+        signed_by: head.signed_by,
         resent_from: head.resent_from,
         decisions: head.decisions,
     })

@@ -23,6 +23,8 @@ pub struct QueueCounts {
     pub processing: u64,
     /// Waiting for their `send_at`.
     pub scheduled: u64,
+    /// Could be attempted now, and nobody holds them.
+    pub due: u64,
     /// Seconds since the longest waiting due email became due; 0 when none is.
     pub oldest_due_seconds: u64,
 }

@@ -12,6 +12,8 @@ pub struct Removed {
     pub bodies: u64,
     /// Emails removed with their events.
     pub records: u64,
+    /// Emails whose bodies' turn came: dropped, gone before, or left until they have ended.
+    pub passed: u64,
     /// Idempotency keys past their time.
     pub idempotency_keys: u64,
     /// Blobs that nothing refers to any more. Ask `blob_references` again before removing one: it may be in use anew.
@@ -21,7 +23,7 @@ pub struct Removed {
 impl Removed {
     /// Whether the step found nothing more to do.
     pub const fn is_nothing(&self) -> bool {
-        self.bodies == 0 && self.records == 0 && self.idempotency_keys == 0
+        self.bodies == 0 && self.passed == 0 && self.records == 0 && self.idempotency_keys == 0
     }
 }
 
@@ -44,7 +46,8 @@ pub struct ErasureReport {
 
 impl Store {
     /// One step of retention over all clients: drops contents of settled emails requested before `bodies_before`, and
-    /// whole records before `records_before`; at most `limit` of each. Idempotency keys go by `now`.
+    /// whole records before `records_before`; at most `limit` of each. A client with times of its own goes by these,
+    /// counted back from `now`. Idempotency keys go by `now`.
     pub async fn drop_old(
         &self,
         bodies_before: Timestamp,
@@ -58,6 +61,11 @@ impl Store {
     /// How many emails and inbox messages refer to a blob.
     pub async fn blob_references(&self, hash: &BlobHash) -> Result<u64, StoreError> {
         on_engine!(self, engine => engine.blob_references(*hash).await)
+    }
+
+    /// Those of `hashes` to which no email and no inbox message refers, in the order given.
+    pub async fn unreferenced_blobs(&self, hashes: Vec<BlobHash>) -> Result<Vec<BlobHash>, StoreError> {
+        on_engine!(self, engine => engine.unreferenced_blobs(hashes).await)
     }
 
     /// Erases a recipient (canonical address) from the emails of one client, or of all.

@@ -103,6 +103,7 @@ impl Stage {
             name: "shop".into(),
             department: None,
             is_active: true,
+            retention: posthaste_model::client::Retention::default(),
             created_at: START,
         };
         let actor = Actor { kind: "system".into(), id: None, address: None };

@@ -36,8 +36,14 @@ async fn rig() -> Rig {
     let blobs = Blobs::files(&folder.path().join("blobs"), Faults::none()).unwrap();
     let vault = vault();
     let actor = Actor { kind: "cli".to_owned(), id: None, address: None };
-    let client =
-        Client { id: client_id(), name: "shop".into(), department: None, is_active: true, created_at: NOW };
+    let client = Client {
+        id: client_id(),
+        name: "shop".into(),
+        department: None,
+        is_active: true,
+        retention: posthaste_model::client::Retention::default(),
+        created_at: NOW,
+    };
     store.create_client(client, &actor).await.unwrap();
     let domain = SendingDomain {
         id: DomainId::from_bytes([3; 16]),
@@ -108,6 +114,7 @@ fn email(content: Content) -> Email {
         idempotency_key: None,
         correlation_id: "test".into(),
         message_id: "abc@example.com".into(),
+        signed_by: None,
         resent_from: None,
         decisions: Vec::new(),
     }

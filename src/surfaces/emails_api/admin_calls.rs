@@ -3,11 +3,13 @@
 
 mod shapes;
 
+pub use shapes::key as key_shape;
+
 use super::emails::{call, not_found};
 use super::list::query;
 use super::paths::Segment;
 use super::{EmailsApi, refusals};
-use crate::admin::{Actor, AuditFilter, DomainChange, NewDomain, NewKey};
+use crate::admin::{Actor, AuditFilter, ClientChange, DomainChange, NewClient, NewDomain, NewKey};
 use crate::auth::Caller;
 use crate::config::parse_duration;
 use crate::surfaces::http::exchange::Exchange;
@@ -20,6 +22,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{delete, get, patch, post};
 use http::{Request, StatusCode};
+use posthaste_model::client::Retention;
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::{CredentialId, Rate, Timestamp};
 use serde_json::json;
@@ -35,6 +38,7 @@ const LARGEST_PAGE: usize = 100;
 pub(super) fn routes() -> Router<EmailsApi> {
     Router::new()
         .route("/api/clients", get(clients).post(create_client))
+        .route("/api/clients/{client}", patch(change_client))
         .route("/api/keys", get(keys).post(create_key))
         .route("/api/keys/{id}", delete(revoke_key))
         .route("/api/keys/{id}/rotate", post(rotate_key))
@@ -111,17 +115,42 @@ async fn clients(State(api): State<EmailsApi>, request: Request<Body>) -> Respon
 async fn create_client(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     call(&api, &parts, Permission::Admin, async |caller, exchange| {
-        let (name, department) = object(&api, &parts, body, |reader| {
-            let name = owned(reader.required_text("name")).unwrap_or_default();
-            (name, owned(reader.text("department")))
+        let new = object(&api, &parts, body, |reader| NewClient {
+            name: owned(reader.required_text("name")).unwrap_or_default(),
+            department: owned(reader.text("department")),
+            retention: Retention {
+                bodies: kept(reader, "retain_bodies"),
+                records: kept(reader, "retain_records"),
+            },
         })
         .await?;
-        let actor = actor(&caller, &exchange);
-        let client = api.admin.create_client(&name, department.as_deref(), &actor).await;
-        let client = client.map_err(refusals::problem)?;
-        Ok(answer::json(StatusCode::CREATED, &shapes::client(&client)))
+        let client = api.admin.create_client(new, &actor(&caller, &exchange)).await;
+        Ok(answer::json(StatusCode::CREATED, &shapes::client(&client.map_err(refusals::problem)?)))
     })
     .await
+}
+
+/// `PATCH /api/clients/{client}`: what is left out stays; `null` means as long as the installation says.
+async fn change_client(
+    State(api): State<EmailsApi>,
+    Segment(client): Segment,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    call(&api, &parts, Permission::Admin, async |caller, exchange| {
+        let change = object(&api, &parts, body, |reader| ClientChange {
+            retain_bodies: reader.has("retain_bodies").then(|| kept(reader, "retain_bodies")),
+            retain_records: reader.has("retain_records").then(|| kept(reader, "retain_records")),
+        })
+        .await?;
+        let changed = api.admin.change_client(&client, change, &actor(&caller, &exchange)).await;
+        Ok(answer::json(StatusCode::OK, &shapes::client(&changed.map_err(refusals::problem)?)))
+    })
+    .await
+}
+
+fn kept(reader: &mut ObjectReader<'_, '_, '_>, name: &str) -> Option<Duration> {
+    parsed(reader, name, "must be a duration such as 30d", parse_duration)
 }
 
 /// `GET /api/keys`.

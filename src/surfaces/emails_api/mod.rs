@@ -17,6 +17,9 @@ mod shapes;
 mod stream;
 mod templates;
 
+pub use admin_calls::key_shape;
+pub use shapes::template as template_shape;
+
 use crate::admin::Admin;
 use crate::auth::Auth;
 use crate::base::clock::Clock;
@@ -27,6 +30,7 @@ use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::render::Renderer;
+use crate::surfaces::Ground;
 use crate::surfaces::http::body::Bodies;
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -36,42 +40,42 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// What the surface works with.
-pub struct EmailsApiParts {
+struct EmailsApiParts {
     /// The way in.
-    pub intake: Intake,
+    intake: Intake,
     /// Who is calling.
-    pub auth: Auth,
+    auth: Auth,
     /// What an operator may change.
-    pub admin: Admin,
+    admin: Admin,
     /// Where email is kept.
-    pub store: Store,
+    store: Store,
     /// Templates and MIME.
-    pub renderer: Renderer,
+    renderer: Renderer,
     /// Sliding windows.
-    pub limits: Limits,
+    limits: Limits,
     /// News of emails.
-    pub live: Live,
+    live: Live,
     /// Reads bodies within their bounds.
-    pub bodies: Bodies,
+    bodies: Bodies,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
     /// What is counted.
-    pub metrics: Metrics,
+    metrics: Metrics,
     /// Runs event streams.
-    pub tasks: Tasks,
+    tasks: Tasks,
     /// The worker of this process, if it has one: knows how the circuits stand.
-    pub worker: Option<Dispatch>,
+    worker: Option<Dispatch>,
     /// Seats for event streams.
-    pub streams: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     /// Requests per key unless the key has its own.
-    pub per_key: Rate,
+    per_key: Rate,
     /// Requests per client address.
-    pub per_address: Rate,
+    per_address: Rate,
 }
 
 /// The surface.
 #[derive(Clone)]
-pub struct EmailsApi(Arc<EmailsApiParts>);
+struct EmailsApi(Arc<EmailsApiParts>);
 
 impl std::ops::Deref for EmailsApi {
     type Target = EmailsApiParts;
@@ -81,14 +85,34 @@ impl std::ops::Deref for EmailsApi {
     }
 }
 
-impl EmailsApi {
-    /// The surface over its parts.
-    pub fn new(parts: EmailsApiParts) -> Self {
-        Self(Arc::new(parts))
-    }
+/// Event streams that may be open at once in one process.
+const STREAMS: usize = 1000;
 
-    /// Its routes. `openapi::OPERATIONS` describes each; a test compares the two.
-    pub fn router(self) -> Router {
+/// The surface's routes. `openapi::OPERATIONS` describes each; a test compares the two.
+pub fn router(ground: &Ground) -> Router {
+    let limits = &ground.settings.limits;
+    EmailsApi(Arc::new(EmailsApiParts {
+        intake: ground.intake.clone(),
+        auth: ground.auth.clone(),
+        admin: ground.admin.clone(),
+        store: ground.store.clone(),
+        renderer: ground.renderer.clone(),
+        limits: ground.limits.clone(),
+        live: ground.live.clone(),
+        bodies: ground.bodies.clone(),
+        clock: ground.clock.clone(),
+        metrics: ground.metrics.clone(),
+        tasks: ground.tasks.clone(),
+        worker: ground.worker.clone(),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+        per_key: limits.per_key,
+        per_address: limits.per_ip,
+    }))
+    .routes()
+}
+
+impl EmailsApi {
+    fn routes(self) -> Router {
         Router::new()
             .route("/api/emails", post(send::one).get(list::emails))
             .route("/api/emails/batch", post(batch::many))

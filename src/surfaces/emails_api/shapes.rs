@@ -150,8 +150,8 @@ pub(super) fn dry_run(run: &DryRun) -> Value {
     })
 }
 
-/// One template, newest version.
-pub(super) fn template(template: &Template) -> Value {
+/// One template, newest version. The command line prints the same.
+pub fn template(template: &Template) -> Value {
     json!({
         "code": template.code,
         "name": template.name,

@@ -5,6 +5,7 @@ use crate::base::clock::Clock;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::limits::{LimitKey, Limits, Scope};
+use crate::surfaces::Ground;
 use crate::surfaces::http::answer;
 use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::problem::{self, Problem};
@@ -20,26 +21,32 @@ use posthaste_store::Store;
 
 /// The surface.
 #[derive(Clone)]
-pub struct Files {
+struct Files {
     /// Where email is kept.
-    pub store: Store,
+    store: Store,
     /// Where files are kept.
-    pub blobs: Blobs,
+    blobs: Blobs,
     /// Checks signatures.
-    pub vault: Vault,
+    vault: Vault,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
     /// Sliding windows.
-    pub limits: Limits,
+    limits: Limits,
     /// Requests per client address.
-    pub per_address: Rate,
+    per_address: Rate,
 }
 
-impl Files {
-    /// Its route.
-    pub fn router(self) -> Router {
-        Router::new().route("/files/{token}", get(download)).with_state(self)
-    }
+/// The surface's route.
+pub fn router(ground: &Ground) -> Router {
+    let files = Files {
+        store: ground.store.clone(),
+        blobs: ground.blobs.clone(),
+        vault: ground.vault.clone(),
+        clock: ground.clock.clone(),
+        limits: ground.limits.clone(),
+        per_address: ground.settings.limits.per_ip,
+    };
+    Router::new().route("/files/{token}", get(download)).with_state(files)
 }
 
 async fn download(State(files): State<Files>, Path(token): Path<String>, exchange: Exchange) -> Response {

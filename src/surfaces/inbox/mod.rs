@@ -16,7 +16,7 @@ mod wait;
 
 use crate::auth::Auth;
 use crate::blobs::Blobs;
-use crate::surfaces::web;
+use crate::surfaces::Ground;
 use crate::transports::InboxBell;
 use access::Access;
 use axum::Router;
@@ -26,24 +26,24 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// What the inbox is made of.
-pub struct InboxParts {
+struct InboxParts {
     /// Where the messages are listed.
-    pub store: Store,
+    store: Store,
     /// Where their sources lie.
-    pub blobs: Blobs,
+    blobs: Blobs,
     /// Rings when a message comes in.
-    pub bell: InboxBell,
+    bell: InboxBell,
     /// Knows the keys.
-    pub auth: Auth,
+    auth: Auth,
     /// `http.public_url`: its host is one by which this machine may be called.
-    pub public_url: Option<String>,
+    public_url: Option<String>,
     /// Cancelled when the process begins to end, so that nobody's wait holds it up.
-    pub stopping: CancellationToken,
+    stopping: CancellationToken,
 }
 
 /// The surface.
 #[derive(Clone)]
-pub struct Inbox {
+struct Inbox {
     store: Store,
     blobs: Blobs,
     bell: InboxBell,
@@ -51,15 +51,27 @@ pub struct Inbox {
     stopping: CancellationToken,
 }
 
+/// Everything under `/inbox`.
+pub fn router(ground: &Ground) -> Router {
+    let parts = InboxParts {
+        store: ground.store.clone(),
+        blobs: ground.blobs.clone(),
+        bell: ground.inbox_bell.clone(),
+        auth: ground.auth.clone(),
+        public_url: ground.settings.http.public_url.clone(),
+        stopping: ground.tasks.child_token(),
+    };
+    Inbox::new(parts).router()
+}
+
 impl Inbox {
     /// The inbox over its parts.
-    pub fn new(parts: InboxParts) -> Self {
+    fn new(parts: InboxParts) -> Self {
         let access = Arc::new(Access::new(parts.auth, parts.public_url.as_deref()));
         Self { store: parts.store, blobs: parts.blobs, bell: parts.bell, access, stopping: parts.stopping }
     }
 
-    /// Everything under `/inbox`, the assets of its pages included.
-    pub fn router(self) -> Router {
+    fn router(self) -> Router {
         let api = Router::new()
             .route("/messages", get(api::list).delete(api::delete_all))
             .route("/messages/wait", get(wait::wait))
@@ -75,7 +87,6 @@ impl Inbox {
             .route("/inbox/{id}/delete", post(pages::delete))
             .nest("/inbox/api", api)
             .with_state(self)
-            .merge(web::assets())
     }
 }
 

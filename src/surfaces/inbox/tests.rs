@@ -68,6 +68,7 @@ async fn desk() -> Desk {
             name: format!("client {number}"),
             department: None,
             is_active: true,
+            retention: posthaste_model::client::Retention::default(),
             created_at: clock.now(),
         };
         store.create_client(client, &actor()).await.expect("a client");
@@ -131,6 +132,7 @@ impl Desk {
             is_active: true,
             expires_at: None,
             created_at: self.clock.now(),
+            retires_at: None,
             revoked_at: None,
         };
         self.store.create_credential(credential, &actor()).await.expect("a key");

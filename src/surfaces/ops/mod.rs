@@ -1,8 +1,9 @@
 //! What orchestrators, monitors and load balancers ask: `/livez`, `/readyz`, `/metrics` and `/health`.
 
 use crate::base::clock::Clock;
-use crate::base::metrics::{self, Metrics};
+use crate::base::metrics::{self, Metrics, QueueDepth};
 use crate::health::{Finding, Health, Overall, Report, State};
+use crate::surfaces::Ground;
 use crate::surfaces::http::answer;
 use axum::Router;
 use axum::extract;
@@ -11,42 +12,51 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use posthaste_model::Timestamp;
-use posthaste_store::Store;
+use posthaste_store::{QueueCounts, Store};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long the count of kept messages may take before `/metrics` does without.
+/// How long counting what waits and what is kept may take before `/metrics` shows what it knew last.
 const COUNT_LIMIT: Duration = Duration::from_secs(1);
 /// RFC 6648 aside, the type every probe understands.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// The surface.
 #[derive(Clone)]
-pub struct Ops {
+struct Ops {
     /// Asks the parts.
-    pub health: Health,
+    health: Health,
     /// What is counted.
-    pub metrics: Metrics,
-    /// Counts what the inbox keeps.
-    pub store: Store,
+    metrics: Metrics,
+    /// Counts what waits and what the inbox keeps.
+    store: Store,
     /// The time.
-    pub clock: Clock,
+    clock: Clock,
 }
 
 impl Ops {
-    /// `/livez`, `/readyz` and `/metrics`: every node serves them.
-    pub fn probes(self) -> Router {
-        Router::new()
-            .route("/livez", get(livez))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(numbers))
-            .with_state(self)
+    fn on(ground: &Ground) -> Self {
+        Self {
+            health: ground.health.clone(),
+            metrics: ground.metrics.clone(),
+            store: ground.store.clone(),
+            clock: ground.clock.clone(),
+        }
     }
+}
 
-    /// `/health`: nodes with the role `api` serve it.
-    pub fn health(self) -> Router {
-        Router::new().route("/health", get(health)).with_state(self)
-    }
+/// `/livez`, `/readyz` and `/metrics`: every node serves them.
+pub fn probes(ground: &Ground) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(numbers))
+        .with_state(Ops::on(ground))
+}
+
+/// `/health`: nodes with the role `api` serve it.
+pub fn health(ground: &Ground) -> Router {
+    Router::new().route("/health", get(report)).with_state(Ops::on(ground))
 }
 
 fn text(status: StatusCode, body: String) -> Response {
@@ -73,16 +83,33 @@ async fn readyz(extract::State(ops): extract::State<Ops>) -> Response {
 
 /// `GET /metrics`: OpenMetrics text.
 async fn numbers(extract::State(ops): extract::State<Ops>) -> Response {
-    if let Ok(Ok(kept)) = tokio::time::timeout(COUNT_LIMIT, ops.store.inbox_count(None)).await {
-        ops.metrics.inbox_messages(usize::try_from(kept).unwrap_or(usize::MAX));
+    let asked = async { tokio::join!(ops.store.queue_counts(ops.clock.now()), ops.store.inbox_count(None)) };
+    if let Ok((waiting, kept)) = tokio::time::timeout(COUNT_LIMIT, asked).await {
+        if let Ok(waiting) = waiting {
+            ops.metrics.queue_depth(depth(&waiting));
+        }
+        if let Ok(kept) = kept {
+            ops.metrics.inbox_messages(usize::try_from(kept).unwrap_or(usize::MAX));
+        }
     }
     let mut response = text(StatusCode::OK, ops.metrics.encode());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response
 }
 
+/// What waits, as gauges: read where it is asked for, so that every role shows it.
+fn depth(counts: &QueueCounts) -> QueueDepth {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    QueueDepth {
+        queued: number(counts.pending + counts.processing + counts.scheduled),
+        due: number(counts.due),
+        oldest_due_seconds: counts.oldest_due_seconds as f64,
+        leased: number(counts.processing),
+    }
+}
+
 /// `GET /health`: the union of two documented shapes.
-async fn health(extract::State(ops): extract::State<Ops>) -> Response {
+async fn report(extract::State(ops): extract::State<Ops>) -> Response {
     let report = ops.health.report().await;
     let status = match report.overall() {
         Overall::Healthy => StatusCode::OK,

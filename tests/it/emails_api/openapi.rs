@@ -84,6 +84,7 @@ fn success(id: &str) -> Option<String> {
         "putTemplate" => json!({"code": "fresh", "subject": "s", "text": "t"}),
         "previewTemplate" => json!({"variables": {"name": "Andi"}}),
         "createClient" => json!({"name": "fresh"}),
+        "changeClient" => json!({"retain_bodies": "7d", "retain_records": null}),
         "createKey" => json!({"client": "default", "mode": "test", "rate_limit": "5/min"}),
         "rotateKey" => json!({"overlap": "1h"}),
         "createDomain" => json!({"name": "fresh.example", "default_from": "a@fresh.example"}),
@@ -103,6 +104,7 @@ impl Made {
     fn path(&self, path: &str, operation: &str) -> String {
         let id = if path.starts_with("/api/keys") { &self.key } else { &self.email };
         let path = path.replace("{id}", id).replace("{code}", "known").replace("{name}", "example.com");
+        let path = path.replace("{client}", "default");
         let path = path.replace("{address}", "gone@client.com");
         if operation == "getEmail" { format!("{path}?wait=1s") } else { path }
     }

@@ -43,6 +43,7 @@ fn claim(recipients: usize, attempt: u32) -> Claim {
         idempotency_key: None,
         correlation_id: "c".into(),
         message_id: "m@example.com".into(),
+        signed_by: None,
         resent_from: None,
         decisions: vec![],
     };

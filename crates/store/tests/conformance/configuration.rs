@@ -1,6 +1,7 @@
 //! Clients, credentials, domains, templates, audit.
 
 use crate::fixture::*;
+use posthaste_model::client::Retention;
 use posthaste_model::credential::{Credential, KeyMode, Permission};
 use posthaste_model::domain::{DkimKey, SendingDomain};
 use posthaste_model::template::Template;
@@ -11,6 +12,8 @@ crate::on_every_engine!(
     clients_have_unique_names,
     credentials_are_found_by_their_hash,
     a_revoked_credential_stays_revoked,
+    a_credential_and_its_successor_change_in_one_commit,
+    retention_of_a_client_can_be_set_and_taken_back,
     domains_belong_to_one_client_or_all,
     dkim_keys_stand_under_their_selector,
     templates_have_versions,
@@ -43,6 +46,7 @@ fn credential(number: u8) -> Credential {
         is_active: true,
         expires_at: Some(at(9)),
         created_at: NOW,
+        retires_at: None,
         revoked_at: None,
     }
 }
@@ -69,13 +73,43 @@ async fn a_revoked_credential_stays_revoked(store: &Store) {
     store.create_credential(credential(1), &actor()).await.unwrap();
     let others = store.revoke_credential(Some(rival().id), id, at(1), &actor()).await;
     assert_eq!(others, Err(StoreError::NotFound));
-    store.set_credential_expiry(Some(acme().id), id, None, &actor()).await.unwrap();
-    let found = store.credential(acme().id, id).await.unwrap().unwrap();
-    assert!(found.is_usable(at(1_000_000)));
     store.revoke_credential(None, id, at(1), &actor()).await.unwrap();
     store.revoke_credential(Some(acme().id), id, at(5), &actor()).await.unwrap();
     let found = store.credential(acme().id, id).await.unwrap().unwrap();
     assert_eq!((found.is_active, found.revoked_at), (false, Some(at(1))));
+}
+
+async fn a_credential_and_its_successor_change_in_one_commit(store: &Store) {
+    let (old, successor) = (credential(1), credential(2));
+    store.create_credential(old.clone(), &actor()).await.unwrap();
+    let nobody = store.rotate_credential(successor.id, at(5), credential(3), &actor()).await;
+    assert_eq!(nobody, Err(StoreError::NotFound));
+    // A successor that cannot be kept leaves the old one as it was.
+    let twin = store.rotate_credential(old.id, at(5), old.clone(), &actor()).await;
+    assert!(matches!(twin, Err(StoreError::Conflict(_))), "{twin:?}");
+    assert_eq!(store.credentials(None).await, Ok(vec![old.clone()]));
+    store.rotate_credential(old.id, at(5), successor.clone(), &actor()).await.unwrap();
+    let retired = Credential { retires_at: Some(at(5)), ..old };
+    assert_eq!(store.credentials(None).await, Ok(vec![retired.clone(), successor]));
+    assert!(retired.is_usable(at(4)) && !retired.is_usable(at(5)));
+}
+
+async fn retention_of_a_client_can_be_set_and_taken_back(store: &Store) {
+    let week = Some(std::time::Duration::from_secs(7 * 86_400));
+    for retention in [
+        Retention { bodies: week, records: None },
+        Retention { bodies: week, records: week },
+        Retention::default(),
+    ] {
+        let before = store.revision().await.unwrap();
+        store.set_client_retention(acme().id, retention, &actor()).await.unwrap();
+        assert_eq!(store.client(acme().id).await.unwrap().unwrap().retention, retention);
+        assert_eq!(store.revision().await, Ok(before + 1));
+    }
+    assert_eq!(store.client(rival().id).await, Ok(Some(rival())));
+    let nobody = posthaste_model::ClientId::from_bytes([0; 16]);
+    let refused = store.set_client_retention(nobody, Retention::default(), &actor()).await;
+    assert_eq!(refused, Err(StoreError::NotFound));
 }
 
 fn domain(name: &str, owner: Option<posthaste_model::ClientId>) -> SendingDomain {
@@ -120,10 +154,13 @@ async fn dkim_keys_stand_under_their_selector(store: &Store) {
     };
     assert_eq!(store.add_dkim_key(key("a", 1), &actor()).await, Err(StoreError::NotFound));
     store.create_domain(domain("own.example", None), &actor()).await.unwrap();
-    for key in [key("a", 1), key("b", 2), key("a", 3)] {
+    for key in [key("a", 1), key("b", 2)] {
         store.add_dkim_key(key, &actor()).await.unwrap();
     }
-    assert_eq!(store.dkim_keys("own.example").await, Ok(vec![key("a", 3), key("b", 2)]));
+    // What it signed must stay signed by it.
+    let replaced = store.add_dkim_key(key("a", 3), &actor()).await;
+    assert!(matches!(replaced, Err(StoreError::Conflict(_))), "{replaced:?}");
+    assert_eq!(store.dkim_keys("own.example").await, Ok(vec![key("a", 1), key("b", 2)]));
     assert_eq!(store.dkim_keys("common.example").await, Ok(vec![]));
 }
 

@@ -60,6 +60,7 @@ fn client(number: u8, name: &str) -> Client {
         name: name.into(),
         department: None,
         is_active: true,
+        retention: posthaste_model::client::Retention::default(),
         created_at: NOW,
     }
 }
@@ -101,6 +102,7 @@ pub fn email() -> Email {
         idempotency_key: None,
         correlation_id: format!("c-{id}"),
         message_id: format!("{id}@example.com"),
+        signed_by: None,
         resent_from: None,
         decisions: Vec::new(),
     }

@@ -1,15 +1,19 @@
 //! Retention in steps: bodies, then records; blobs when nobody refers to them any more.
 
 use crate::fixture::*;
+use posthaste_model::client::Retention;
 use posthaste_model::email::{Attachment, BlobHash, Email};
-use posthaste_model::{EmailId, Status, Timestamp};
+use posthaste_model::{ClientId, EmailId, Status, Timestamp};
 use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, Removed, StatsBy, Store};
+use std::time::Duration;
 
 crate::on_every_engine!(
     bodies_go_first_and_records_later,
     a_shared_blob_stays_while_it_is_referred_to,
     mail_under_way_is_left_alone,
     keys_go_after_their_time,
+    a_client_may_keep_its_email_longer_or_shorter,
+    a_body_left_under_way_goes_when_its_email_has_ended,
 );
 
 /// An email requested `days` ago.
@@ -84,6 +88,8 @@ async fn a_shared_blob_stays_while_it_is_referred_to(store: &Store) {
     assert_eq!(store.blob_references(&blob).await, Ok(2));
     assert_eq!(drop_old(store, 30, 400, 10).await.blobs, []);
     assert_eq!(store.blob_references(&blob).await, Ok(1));
+    let unknown = BlobHash::of(b"unknown");
+    assert_eq!(store.unreferenced_blobs(vec![blob, unknown]).await, Ok(vec![unknown]));
     assert_eq!(drop_old(store, 0, 400, 10).await.blobs, [blob]);
     assert_eq!(store.blob_references(&blob).await, Ok(0));
 }
@@ -95,8 +101,10 @@ async fn mail_under_way_is_left_alone(store: &Store) {
     let held = accept_leased(store, vec![old(500)]).await.remove(0);
     sent(store, vec![old(0)]).await;
     for _ in 0..3 {
-        assert!(drop_old(store, 30, 400, 10).await.is_nothing());
+        let step = drop_old(store, 30, 400, 10).await;
+        assert_eq!((step.bodies, step.records), (0, 0));
     }
+    assert!(drop_old(store, 30, 400, 10).await.is_nothing());
     for id in waiting.into_iter().chain([held.email.id]) {
         assert!(!record(store, id).await.content_dropped);
     }
@@ -119,4 +127,82 @@ async fn keys_go_after_their_time(store: &Store) {
     }
     assert_eq!(drop_old(store, 30, 400, 10).await.idempotency_keys, 1);
     assert!(store.replay(acme().id, "e", "b", [0; 32], NOW).await.unwrap().is_some());
+}
+
+fn of_rival(mut email: Email) -> Email {
+    email.client_id = rival().id;
+    email
+}
+
+fn keeping(bodies: u64, records: u64) -> Retention {
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    Retention { bodies: days(bodies), records: days(records) }
+}
+
+async fn drop_all(store: &Store, bodies: i64, records: i64) -> (u64, u64) {
+    let mut removed = (0, 0);
+    loop {
+        let step = drop_old(store, bodies, records, 2).await;
+        if step.is_nothing() {
+            return removed;
+        }
+        removed = (removed.0 + step.bodies, removed.1 + step.records);
+    }
+}
+
+/// Whether the content is gone; `None` when the whole record is.
+async fn content_gone(store: &Store, client: ClientId, id: EmailId) -> Option<bool> {
+    Some(store.email(client, id).await.unwrap()?.content_dropped)
+}
+
+async fn a_client_may_keep_its_email_longer_or_shorter(store: &Store) {
+    let ages = [500, 100, 40, 8, 1];
+    let mut ids = Vec::new();
+    for age in ages {
+        // Accepted in turn, so that the numbers of the two clients lie between each other.
+        let id = sent(store, vec![old(age)]).await[0];
+        let others = sent(store, vec![of_rival(old(age))]).await[0];
+        ids.push((id, others));
+    }
+    sent(store, vec![old(0)]).await;
+    let shorter = keeping(7, 90);
+    store.set_client_retention(rival().id, shorter, &actor()).await.unwrap();
+    assert_eq!(drop_all(store, 30, 400).await.1, 1 + 2);
+    let mut found = Vec::new();
+    for (id, others) in &ids {
+        let own = content_gone(store, acme().id, *id).await;
+        found.push((own, content_gone(store, rival().id, *others).await));
+    }
+    let (kept, dropped) = (Some(false), Some(true));
+    let expected = [(None, None), (dropped, None), (dropped, dropped), (kept, dropped), (kept, kept)];
+    assert_eq!(found, expected);
+
+    // Longer again: nothing comes back, what follows is kept.
+    let longer = keeping(1_000, 2_000);
+    store.set_client_retention(rival().id, longer, &actor()).await.unwrap();
+    assert_eq!(drop_all(store, 0, 400).await, (2, 0));
+    assert_eq!(content_gone(store, rival().id, ids[4].1).await, kept);
+    // Taken back: as the installation, also for what the installation's walk has passed.
+    store.set_client_retention(rival().id, Retention::default(), &actor()).await.unwrap();
+    assert_eq!(drop_all(store, 0, 400).await, (1, 0));
+    assert_eq!(content_gone(store, rival().id, ids[4].1).await, dropped);
+    // Emails of the index and those that it does not hold yet are walked alike.
+    let young = sent(store, vec![of_rival(old(3))]).await[0];
+    store.catch_up().await.unwrap();
+    let younger = sent(store, vec![of_rival(old(2))]).await[0];
+    sent(store, vec![old(0)]).await;
+    assert_eq!(drop_all(store, 1, 400).await, (2, 0));
+    for id in [young, younger] {
+        assert_eq!(content_gone(store, rival().id, id).await, dropped);
+    }
+}
+
+async fn a_body_left_under_way_goes_when_its_email_has_ended(store: &Store) {
+    let held = accept_leased(store, vec![old(40)]).await.remove(0);
+    sent(store, vec![old(35), old(0)]).await;
+    assert_eq!(drop_all(store, 30, 400).await, (1, 0));
+    assert!(!record(store, held.email.id).await.content_dropped);
+    store.settle(vec![settlement(&held, Status::Sent, None)]).await.unwrap();
+    assert_eq!(drop_all(store, 30, 400).await, (1, 0));
+    assert!(record(store, held.email.id).await.content_dropped);
 }

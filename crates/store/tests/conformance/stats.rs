@@ -68,7 +68,7 @@ async fn counts_what_waits(store: &Store) {
     let mut later = email();
     later.send_at = Some(at(50));
     accept(store, vec![later]).await;
-    let counts = QueueCounts { pending: 2, processing: 1, scheduled: 1, oldest_due_seconds: 7 };
+    let counts = QueueCounts { pending: 2, processing: 1, scheduled: 1, due: 2, oldest_due_seconds: 7 };
     assert_eq!(store.queue_counts(at(7)).await, Ok(counts));
     let report = store.sweep(at(55), at(-60)).await.unwrap();
     assert_eq!((report.due, report.oldest_due_at, report.released), (3, Some(NOW), 0));

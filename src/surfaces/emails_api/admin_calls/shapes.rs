@@ -1,6 +1,7 @@
 //! The JSON of the operator's calls. No hash of a key and no sealed secret can get in here: each field is named.
 
 use crate::admin::{AuditEntry, Erased, KeyChange};
+use crate::config::duration_text;
 use posthaste_model::client::Client;
 use posthaste_model::credential::Credential;
 use posthaste_model::domain::SendingDomain;
@@ -13,12 +14,14 @@ pub(super) fn client(client: &Client) -> Value {
         "name": client.name,
         "department": client.department,
         "is_active": client.is_active,
+        "retain_bodies": client.retention.bodies.map(duration_text),
+        "retain_records": client.retention.records.map(duration_text),
         "created_at": client.created_at,
     })
 }
 
-/// A key without its secret.
-pub(super) fn key(key: &Credential) -> Value {
+/// A key without its secret. The command line prints the same.
+pub fn key(key: &Credential) -> Value {
     json!({
         "id": key.id,
         "client_id": key.client_id,
@@ -29,7 +32,7 @@ pub(super) fn key(key: &Credential) -> Value {
         "domain": key.domain,
         "rate_limit": key.rate_limit.map(|rate| rate.to_string()),
         "is_active": key.is_active,
-        "expires_at": key.expires_at,
+        "expires_at": key.ends_at(),
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     })

@@ -245,6 +245,15 @@ pub const OPERATIONS: &[Operation] = &[
         ..ADMIN
     },
     Operation {
+        method: "patch",
+        path: "/api/clients/{client}",
+        id: "changeClient",
+        summary: "Change how long a client's email is kept",
+        body: Body::Json("ClientChange"),
+        answers: &[(200, "Client", "The client")],
+        ..ADMIN
+    },
+    Operation {
         path: "/api/keys",
         id: "listKeys",
         summary: "All API keys, without their secrets",

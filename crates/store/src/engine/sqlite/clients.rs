@@ -3,14 +3,17 @@
 use super::Sqlite;
 use super::rows::id_at;
 use super::trouble::Trouble;
+use super::tx::Tx;
 use crate::StoreError;
 use crate::configuration::Actor;
-use posthaste_model::client::Client;
+use posthaste_model::client::{Client, Retention};
 use posthaste_model::{ClientId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use std::time::Duration;
 
 /// The columns of a client, with alias `c`.
-pub(super) const CLIENT: &str = "c.id, c.name, c.department, c.is_active, c.created_at";
+pub(super) const CLIENT: &str =
+    "c.id, c.name, c.department, c.is_active, c.created_at, c.retain_bodies, c.retain_records";
 
 /// The client whose columns begin at `first`.
 pub(super) fn client_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Client> {
@@ -20,7 +23,16 @@ pub(super) fn client_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Client>
         department: row.get(first + 2)?,
         is_active: row.get(first + 3)?,
         created_at: Timestamp::from_millis(row.get(first + 4)?),
+        retention: Retention { bodies: duration_at(row, first + 5)?, records: duration_at(row, first + 6)? },
     })
+}
+
+fn duration_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Duration>> {
+    Ok(row.get::<_, Option<u64>>(column)?.map(Duration::from_millis))
+}
+
+fn millis(duration: Option<Duration>) -> Option<i64> {
+    duration.map(|duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl Sqlite {
@@ -36,7 +48,24 @@ impl Sqlite {
                     client.created_at.millis()
                 ],
             )?;
+            if client.retention != Retention::default() {
+                write_retention(tx, tx.connection.last_insert_rowid(), client.retention)?;
+            }
             tx.changed(&actor, "client.create", &client.id.to_string(), Some(&client.name))
+        })
+        .await
+    }
+
+    pub(crate) async fn set_client_retention(
+        &self,
+        id: ClientId,
+        retention: Retention,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        self.write_alone(move |tx| {
+            let n = tx.client(id)?;
+            write_retention(tx, n, retention)?;
+            tx.changed(&actor, "client.retention", &id.to_string(), Some(&in_words(retention)))
         })
         .await
     }
@@ -64,6 +93,23 @@ impl Sqlite {
             })
             .await
     }
+}
+
+/// A client that ever had times of its own goes its own way through its emails from then on.
+fn write_retention(tx: &Tx<'_>, client: i64, retention: Retention) -> Result<(), Trouble> {
+    tx.connection.execute(
+        "UPDATE clients SET retain_bodies = ?2, retain_records = ?3,
+            bodies_dropped_up_to = coalesce(bodies_dropped_up_to, 0) WHERE n = ?1",
+        params![client, millis(retention.bodies), millis(retention.records)],
+    )?;
+    Ok(())
+}
+
+fn in_words(retention: Retention) -> String {
+    let words = |time: Option<Duration>| {
+        time.map_or_else(|| "as the installation".to_owned(), |time| format!("{} s", time.as_secs()))
+    };
+    format!("bodies {}, records {}", words(retention.bodies), words(retention.records))
 }
 
 fn one(connection: &Connection, which: &str, of: impl Params) -> Result<Option<Client>, Trouble> {

@@ -15,9 +15,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str =
     "k.id, c.id, k.name, k.prefix, k.key_hash, k.mode, k.permissions, k.domain, k.rate_limit,
-    k.is_active, k.expires_at, k.created_at, k.revoked_at";
+    k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at";
 /// Where the columns of the client begin, when they follow.
-const CLIENT_AT: usize = 13;
+const CLIENT_AT: usize = 14;
 
 fn credential_at(row: &Row<'_>) -> Result<Credential, Trouble> {
     let permissions: String = row.get(6)?;
@@ -40,6 +40,7 @@ fn credential_at(row: &Row<'_>) -> Result<Credential, Trouble> {
         expires_at: time_at(row, 10)?,
         created_at: Timestamp::from_millis(row.get(11)?),
         revoked_at: time_at(row, 12)?,
+        retires_at: time_at(row, 13)?,
     })
 }
 
@@ -113,21 +114,21 @@ impl Sqlite {
         .await
     }
 
-    pub(crate) async fn set_credential_expiry(
+    pub(crate) async fn rotate_credential(
         &self,
-        client_id: Option<ClientId>,
-        id: CredentialId,
-        expires_at: Option<Timestamp>,
+        old: CredentialId,
+        retires_at: Timestamp,
+        successor: Credential,
         actor: Actor,
     ) -> Result<(), StoreError> {
         self.write_alone(move |tx| {
-            let n = number(tx, client_id, id)?;
+            let n = number(tx, None, old)?;
+            create(tx, &successor, &actor)?;
             tx.connection.execute(
-                "UPDATE credentials SET expires_at = ?2 WHERE n = ?1",
-                params![n, expires_at.map(Timestamp::millis)],
+                "UPDATE credentials SET retires_at = ?2 WHERE n = ?1",
+                params![n, retires_at.millis()],
             )?;
-            let when = expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-            tx.changed(&actor, "credential.expire", &id.to_string(), Some(&when))
+            tx.changed(&actor, "credential.retire", &old.to_string(), Some(&retires_at.to_string()))
         })
         .await
     }
@@ -138,8 +139,8 @@ fn create(tx: &mut Tx<'_>, credential: &Credential, actor: &Actor) -> Result<(),
     let permissions: Vec<&str> = credential.permissions.iter().map(|p| p.as_str()).collect();
     tx.connection.execute(
         "INSERT INTO credentials (id, client, name, prefix, key_hash, mode, permissions, domain, rate_limit,
-            is_active, expires_at, created_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            is_active, expires_at, created_at, revoked_at, retires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         params![
             credential.id.as_bytes(),
             client,
@@ -154,6 +155,7 @@ fn create(tx: &mut Tx<'_>, credential: &Credential, actor: &Actor) -> Result<(),
             credential.expires_at.map(Timestamp::millis),
             credential.created_at.millis(),
             credential.revoked_at.map(Timestamp::millis),
+            credential.retires_at.map(Timestamp::millis),
         ],
     )?;
     tx.changed(actor, "credential.create", &credential.id.to_string(), Some(&credential.prefix))

@@ -86,7 +86,7 @@ impl Sqlite {
         self.write_alone(move |tx| {
             by_name(tx.connection, &key.domain)?.ok_or(StoreError::NotFound)?;
             tx.connection.execute(
-                "INSERT OR REPLACE INTO dkim_keys
+                "INSERT INTO dkim_keys
                     (domain, selector, sealed_key, algorithm, is_active, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![

@@ -76,7 +76,8 @@ fn queue_counts(connection: &Connection, now: Timestamp) -> Result<QueueCounts, 
         )?
         .query_row([], |row| row.get(0))?;
     counts.pending += held;
-    let (_, oldest) = due(connection, now)?;
+    let (due, oldest) = due(connection, now)?;
+    counts.due = due;
     counts.oldest_due_seconds = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
     Ok(counts)
 }
