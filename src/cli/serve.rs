@@ -40,6 +40,7 @@ impl Serve {
         config::DataDirectory::prepare(&settings.data.dir).map_err(app::StartError::from)?;
         let guard = log::init(&settings.log)?;
         warn_of_settings_without_effect(&loaded.raw);
+        raise_the_open_file_limit(settings.http.max_connections + settings.smtp.max_connections);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -50,6 +51,24 @@ impl Serve {
         // Writes what still waits, so that the last line is there when the process is gone.
         drop(guard);
         Ok(served?)
+    }
+}
+
+/// Files and connections that a server needs beside those it accepts: the store, the transports, attachments.
+const OTHER_FILES: u64 = 1024;
+
+/// Takes as many open files as the system lets this process have without asking anybody: the usual soft limit of 1,024
+/// is less than the connections that the settings promise.
+fn raise_the_open_file_limit(connections: usize) {
+    let wanted = OTHER_FILES.saturating_add(connections as u64);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < wanted => tracing::warn!(
+            limit,
+            wanted,
+            "too few open files are allowed for the connections in the settings; raise the hard limit (LimitNOFILE=)"
+        ),
+        Ok(limit) => tracing::debug!(limit, "open files allowed"),
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::worker::Worker;
 use posthaste_model::EmailId;
 use posthaste_model::attempt::Claim;
-use posthaste_store::StoreError;
+use posthaste_store::{CLAIM_BYTES, StoreError};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -76,9 +76,9 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         drop(claiming);
         let wait = match claimed {
             // There may be more.
-            Ok(claimed) if claimed >= limit && !stuck => continue,
-            Ok(claimed) if claimed >= limit => TRICKLE_EVERY,
-            Ok(_) => {
+            Ok(true) if !stuck => continue,
+            Ok(true) => TRICKLE_EVERY,
+            Ok(false) => {
                 let look = worker.next_look();
                 next.map_or(look, |at| at.since(now).clamp(Duration::from_millis(1), look))
             }
@@ -133,6 +133,11 @@ pub(super) async fn answer_rings(worker: Arc<Worker>) -> Result<(), Infallible> 
     }
 }
 
+/// Whether the claims are all that one answer of the store may hold, so that more may be due.
+fn reach_the_bytes(claims: &[Claim]) -> bool {
+    claims.iter().map(|claim| claim.email.body_bytes()).sum::<usize>() >= CLAIM_BYTES
+}
+
 impl Worker {
     /// Whether claiming makes sense now.
     async fn may_claim(&self) -> bool {
@@ -155,6 +160,10 @@ impl Worker {
         let until = now.plus(self.settings.lease);
         let claims = self.store.claim_these(self.id, emails, now, until).await?;
         self.metrics.rings_heard(emails.len(), claims.len());
+        if reach_the_bytes(&claims) {
+            // Those behind were not looked at.
+            self.look_again.notify_one();
+        }
         for claim in claims {
             let held = self.holdings.take(claim, begun, self.settings.lease);
             self.admit(held).await;
@@ -162,18 +171,18 @@ impl Worker {
         Ok(emails.len())
     }
 
-    /// Claims and admits up to `limit` due emails.
-    async fn claim_due(&self, limit: usize) -> Result<usize, StoreError> {
+    /// Claims and admits up to `limit` due emails; whether there may be more.
+    async fn claim_due(&self, limit: usize) -> Result<bool, StoreError> {
         let begun = Instant::now();
         let now = self.clock.now();
         let until = now.plus(self.settings.lease);
         let claims = self.store.claim_due(self.id, now, until, limit).await?;
-        let count = claims.len();
+        let may_be_more = claims.len() >= limit || reach_the_bytes(&claims);
         for claim in claims {
             let held = self.holdings.take(claim, begun, self.settings.lease);
             self.admit(held).await;
         }
-        Ok(count)
+        Ok(may_be_more)
     }
 
     /// Admits claims that the accepting transaction leased to us. Those that lay in the hopper for long are renewed

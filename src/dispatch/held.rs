@@ -4,9 +4,13 @@ use crate::transports::{LeaseGuard, Pulse};
 use posthaste_model::EmailId;
 use posthaste_model::attempt::Claim;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+/// Bytes of bodies held after which no more are taken; one claim of the store's for each feed may come on top.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The claims held. Clones share them.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub(super) struct Holdings(Arc<Shared>);
 struct Shared {
     leases: Mutex<HashMap<EmailId, (u32, LeaseGuard)>>,
     capacity: usize,
+    /// Of the bodies of all claims held.
+    bytes: AtomicUsize,
     pulse: Pulse,
     /// Rung when there is a good deal of room again: claiming in small pieces costs more.
     room: Notify,
@@ -31,12 +37,19 @@ pub(super) struct HeldClaim {
 
 impl Holdings {
     pub fn new(capacity: usize, pulse: Pulse) -> Self {
-        Self(Arc::new(Shared { leases: Mutex::default(), capacity, pulse, room: Notify::new() }))
+        Self(Arc::new(Shared {
+            leases: Mutex::default(),
+            capacity,
+            bytes: AtomicUsize::new(0),
+            pulse,
+            room: Notify::new(),
+        }))
     }
 
     /// Takes a claim whose lease began no later than `begun` and lasts for `length`.
     pub fn take(&self, claim: Claim, begun: Instant, length: Duration) -> HeldClaim {
         let lease = LeaseGuard::new(&self.0.pulse, begun, length);
+        self.0.bytes.fetch_add(claim.email.body_bytes(), Ordering::AcqRel);
         let former = self.leases().insert(claim.email.id, (claim.fence, lease.clone()));
         if let Some((_, former)) = former {
             // The store gave the email to us anew, so the older claim's lease is over.
@@ -65,7 +78,7 @@ impl Holdings {
     pub async fn wait_for_room(&self) {
         loop {
             let freed = self.0.room.notified();
-            if self.room() > self.0.capacity / 4 {
+            if self.room() > self.0.capacity / 4 && self.0.bytes.load(Ordering::Acquire) < BYTES_MAX {
                 return;
             }
             freed.await;
@@ -77,14 +90,17 @@ impl Holdings {
         self.leases().iter().map(|(id, (fence, lease))| (*id, *fence, lease.clone())).collect()
     }
 
-    fn release(&self, id: EmailId, fence: u32) {
+    fn release(&self, id: EmailId, fence: u32, bytes: usize) {
+        let before = self.0.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        let has_bytes_again = before >= BYTES_MAX && before - bytes < BYTES_MAX;
         let mut leases = self.leases();
         if leases.get(&id).is_some_and(|(newest, _)| *newest == fence) {
             leases.remove(&id);
         }
         let held = leases.len();
         drop(leases);
-        if held < self.0.capacity && self.0.capacity - held == self.0.capacity / 4 + 1 {
+        let has_room_again = held < self.0.capacity && self.0.capacity - held == self.0.capacity / 4 + 1;
+        if has_room_again || has_bytes_again {
             self.0.room.notify_waiters();
         }
     }
@@ -104,7 +120,7 @@ impl HeldClaim {
 
 impl Drop for HeldClaim {
     fn drop(&mut self) {
-        self.holdings.release(self.claim.email.id, self.claim.fence);
+        self.holdings.release(self.claim.email.id, self.claim.fence, self.claim.email.body_bytes());
     }
 }
 
@@ -112,6 +128,7 @@ impl Drop for HeldClaim {
 mod tests {
     use super::*;
     use crate::testing::{claim, email};
+    use posthaste_model::email::{Content, Parts};
 
     #[tokio::test]
     async fn a_newer_claim_of_the_same_email_ends_the_older_lease() {
@@ -134,6 +151,27 @@ mod tests {
             assert!(2 * holdings.share() <= capacity - capacity / 16, "{capacity}");
             assert!(holdings.share() > 1);
         }
+    }
+
+    #[tokio::test]
+    async fn large_bodies_use_the_room_up_before_their_number_does() {
+        let holdings = Holdings::new(4096, Pulse::new(Duration::from_hours(1)));
+        let lease = Duration::from_secs(60);
+        let large = |number: u8| {
+            let mut mail = email("a@a.example", &["b@b.example"]);
+            mail.id = EmailId::from_bytes([number; 16]);
+            let parts = Parts { text: Some("x".repeat(BYTES_MAX / 4)), ..Parts::default() };
+            mail.content = Content::Parts(parts);
+            holdings.take(claim(&Arc::new(mail), 1), Instant::now(), lease)
+        };
+        let mut held: Vec<_> = (0..4_u8).map(large).collect();
+        let mut waiting = std::pin::pin!(holdings.wait_for_room());
+        let soon = Duration::from_millis(1);
+        assert!(tokio::time::timeout(soon, &mut waiting).await.is_err(), "full");
+        held.pop();
+        waiting.await;
+        drop(held);
+        assert_eq!(holdings.0.bytes.load(Ordering::Acquire), 0);
     }
 
     #[tokio::test]

@@ -34,6 +34,21 @@ fn the_curl_line_of_the_banner_works_as_it_stands() {
 }
 
 #[test]
+fn a_server_takes_as_many_open_files_as_it_may() {
+    let mut server = Server::prepare(ServerOptions::default());
+    // As most systems start a process: far fewer files than the connections in the settings.
+    server.spawn_under("ulimit -Sn 256");
+    server.wait_ready();
+    let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())) else {
+        panic!("no limits")
+    };
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "soft and hard: {line}");
+    assert_ne!(words[3], "256", "{line}");
+}
+
+#[test]
 fn probes_health_and_metrics_answer_without_a_key() {
     let server = Server::inbox();
     let without = [("X-Api-Key", NONE)];

@@ -4,9 +4,14 @@ use crate::{Store, StoreError, on_engine};
 use posthaste_model::attempt::Claim;
 use posthaste_model::{EmailId, Timestamp, WorkerId};
 
+/// Bodies that one claim answers with at most, in bytes: it ends behind the email that reaches this, so that it holds at
+/// least one and few large ones. The others stay due.
+pub const CLAIM_BYTES: usize = 16 * 1024 * 1024;
+
 impl Store {
     /// Leases up to `limit` due emails to `worker`: higher priority first, and of every lower priority with due mail
-    /// a share of a sixteenth, at least one (so at most four more than `limit`).
+    /// a share of a sixteenth, at least one (so at most four more than `limit`). Fewer where [`CLAIM_BYTES`] are
+    /// reached.
     pub async fn claim_due(
         &self,
         worker: WorkerId,
@@ -18,7 +23,7 @@ impl Store {
     }
 
     /// Leases those of `emails` that are due to `worker`, for a bell that names them; the others (not due, in other
-    /// hands, gone) are left out.
+    /// hands, gone) are left out, as are those behind [`CLAIM_BYTES`].
     pub async fn claim_these(
         &self,
         worker: WorkerId,

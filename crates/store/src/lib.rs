@@ -24,6 +24,7 @@ mod workers;
 
 pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
 pub use bell::Bell;
+pub use claim::CLAIM_BYTES;
 pub use configuration::{Actor, AuditEntry, AuditFilter};
 pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Page, StatsBy};
 pub use error::StoreError;

@@ -71,7 +71,7 @@ async fn object<T>(
 
 /// The fields of one JSON object.
 fn fields<T>(bytes: &[u8], read: impl FnOnce(&mut ObjectReader<'_, '_, '_>) -> T) -> Result<T, Problem> {
-    let json = json::parse(bytes)?;
+    let json = json::parse_body(bytes)?;
     let mut errors = FieldErrors::new();
     let mut value = None;
     if let Some(mut reader) = ObjectReader::new(&json, "", &mut errors) {

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::credential::Permission;
-use posthaste_model::draft::Field;
+use posthaste_model::draft::{Draft, Field};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use serde_json::json;
 
@@ -44,25 +44,16 @@ async fn accept_batch(
     media::require_json(&parts.headers)?;
     let atomic = flag(parts, "atomic")?;
     let held = api.bodies.read(parts, body).await?;
-    let json = json::parse(&held)?;
+    let json = json::parse_body(&held)?;
     let emails = emails_of(&json, api.intake.limits.batch)?;
-    let mut drafts = Vec::with_capacity(emails.len());
-    for element in emails {
-        let mut read = draft::read(element);
-        if read.idempotency_key.take().is_some() {
-            let message = "a batch has one idempotency key, in the Idempotency-Key header";
-            let fault = Fault::new(Field::IdempotencyKey, FaultCode::InvalidIdempotencyKey, message);
-            read.draft.faults.push(fault);
-        }
-        drafts.push(read.draft);
-    }
+    let drafts = json::aside(held.len(), || emails.iter().map(draft_of).collect());
     let key = draft::idempotency_key(&parts.headers, None);
     let key = key.map_err(|fault| refusals::invalid(&[fault]))?;
     let keep = |judged: &[Judged]| kept(StatusCode::ACCEPTED, None, &results(judged, emails, exchange));
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
         limits: entered.limits(),
-        idempotency: key.map(|key| request_of("emails/batch", key, &json)),
+        idempotency: key.map(|key| json::aside(held.len(), || request_of("emails/batch", key, &json))),
         answer: &keep,
     };
     let outcome = api.intake.accept_batch(&entered.caller, drafts, atomic, submission).await;
@@ -80,6 +71,17 @@ async fn accept_batch(
         BatchAccepted::Refused(refused) => Err(refused_whole(refused, emails)),
         BatchAccepted::Replayed(kept) => replayed(&kept),
     }
+}
+
+/// One email of a batch.
+fn draft_of(element: &Json<'_>) -> Draft {
+    let mut read = draft::read(element);
+    if read.idempotency_key.take().is_some() {
+        let message = "a batch has one idempotency key, in the Idempotency-Key header";
+        let fault = Fault::new(Field::IdempotencyKey, FaultCode::InvalidIdempotencyKey, message);
+        read.draft.faults.push(fault);
+    }
+    read.draft
 }
 
 /// The list of emails; its length is judged before any of them is read.

@@ -56,14 +56,14 @@ async fn accept_one(
     let dry_run = flag(parts, "dry_run")?;
     let held = api.bodies.read(parts, body).await?;
     api.intake.faults.crash_at(FaultPoint::Read);
-    let json = json::parse(&held)?;
-    let mut read = draft::read(&json);
+    let json = json::parse_body(&held)?;
+    let mut read = json::aside(held.len(), || draft::read(&json));
     let key = draft::idempotency_key(&parts.headers, read.idempotency_key.take());
     let key = key.map_err(|fault| read.draft.faults.push(fault)).unwrap_or_default();
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
         limits: entered.limits(),
-        idempotency: key.map(|key| request_of("emails", key, &json)),
+        idempotency: key.map(|key| json::aside(held.len(), || request_of("emails", key, &json))),
         answer: &kept_single,
     };
     if dry_run {

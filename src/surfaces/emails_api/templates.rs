@@ -21,7 +21,7 @@ pub(super) async fn put(State(api): State<EmailsApi>, request: Request<Body>) ->
     call(&api, &parts, Permission::TemplatesWrite, async |caller, exchange| {
         media::require_json(&parts.headers)?;
         let held = api.bodies.read(&parts, body).await?;
-        let json = json::parse(&held)?;
+        let json = json::parse_body(&held)?;
         let draft = read(&json)?;
         let actor = super::admin_calls::actor(&caller, &exchange);
         let (template, created) =
@@ -100,7 +100,7 @@ pub(super) async fn preview(
     call(&api, &parts, Permission::EmailsRead, async |caller, _| {
         media::require_json(&parts.headers)?;
         let held = api.bodies.read(&parts, body).await?;
-        let json = json::parse(&held)?;
+        let json = json::parse_body(&held)?;
         let mut errors = FieldErrors::new();
         let mut variables = serde_json::Map::new();
         if let Some(mut body) = ObjectReader::new(&json, "", &mut errors) {

@@ -150,6 +150,22 @@ impl Server {
 
     /// Starts the process, without waiting for anything.
     pub fn spawn(&mut self) {
+        let command = self.command();
+        self.spawn_as(command);
+    }
+
+    /// [`Self::spawn`] by a shell that first runs `line`, such as an `ulimit`.
+    pub fn spawn_under(&mut self, line: &str) {
+        let served = self.command();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{line} && exec \"$0\" \"$@\"")).arg(served.get_program());
+        command.args(served.get_args());
+        command.current_dir(self.directory.path()).env_clear();
+        command.envs(served.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn_as(command);
+    }
+
+    fn spawn_as(&mut self, mut command: Command) {
         // Left by an earlier life; absent is as good.
         let _ = fs::remove_file(self.address_file());
         self.address = None;
@@ -157,7 +173,6 @@ impl Server {
             let path = self.directory.path().join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("a log file")
         };
-        let mut command = self.command();
         command.arg("serve").stdin(Stdio::null());
         if let Some((role, _)) = &self.options.role {
             command.args(["--role", role]);

@@ -1,10 +1,10 @@
 //! Claiming: each due email to one worker at a time, by priority, and again when a lease ran out.
 
 use crate::fixture::*;
-use posthaste_model::email::Priority;
+use posthaste_model::email::{Content, Parts, Priority};
 use posthaste_model::event::EventKind;
 use posthaste_model::{EmailId, Status};
-use posthaste_store::Store;
+use posthaste_store::{CLAIM_BYTES, Store};
 use std::collections::HashMap;
 use tokio::task::JoinSet;
 
@@ -16,7 +16,24 @@ crate::on_every_engine!(
     higher_priorities_first_and_none_starves,
     four_claimers_get_each_email_once,
     a_bell_that_names_emails_claims_only_those_that_are_due,
+    large_emails_are_claimed_a_few_at_a_time,
 );
+
+async fn large_emails_are_claimed_a_few_at_a_time(store: &Store) {
+    let large = |_| {
+        let mut email = email();
+        let text = Some("x".repeat(CLAIM_BYTES / 3));
+        email.content = Content::Parts(Parts { text, ..Parts::default() });
+        email
+    };
+    let ids = accept(store, (0..5).map(large).collect()).await;
+    assert_eq!(claim(store, 1, at(1), 10).await.len(), 3, "the one that reaches the bytes is the last");
+    assert_eq!(store.claim_these(worker(1), &ids, at(1), at(60)).await.unwrap().len(), 2, "those left");
+    for id in ids {
+        store.cancel(acme().id, id, at(1)).await.unwrap();
+        assert_eq!(record(store, id).await.attempts, 1, "what was not claimed was not counted");
+    }
+}
 
 async fn a_lease_that_ran_out_is_claimed_again(store: &Store) {
     let first = accept_leased(store, vec![email()]).await.remove(0);

@@ -5,7 +5,7 @@ use posthaste_model::event::EventKind;
 use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
 use posthaste_model::retry::{self, OnUncertain, RetryPolicy};
 use posthaste_model::{FailureCode, RecipientStatus, Status};
-use posthaste_store::{SettleResult, Store};
+use posthaste_store::{CancelResult, SettleResult, Store};
 use std::time::Duration;
 
 crate::on_every_engine!(
@@ -15,6 +15,7 @@ crate::on_every_engine!(
     a_late_outcome_counts_until_another_claims,
     left_over_recipients_are_tried_while_it_is_sent,
     a_held_email_waits_for_a_person,
+    a_held_recipient_waits_while_the_others_go_on,
     a_failure_keeps_code_and_message,
     an_outcome_that_cannot_follow_is_not_recorded,
 );
@@ -59,6 +60,32 @@ async fn a_retry_is_due_at_its_time(store: &Store) {
     assert_eq!(second.last_error.as_deref(), Some("450 busy"));
 }
 
+async fn a_held_recipient_waits_while_the_others_go_on(store: &Store) {
+    let mut mail = email();
+    mail.recipients.push(to("bob@client.example"));
+    let first = accept_leased(store, vec![mail]).await.remove(0);
+    let id = first.email.id;
+    let trouble = || Failure::new(FailureCode::TransportError, "connection lost");
+    let tried = |recipients| Outcome::Tried { provider_message_id: None, recipients };
+    let both = vec![(0, RecipientOutcome::Uncertain(trouble())), (1, RecipientOutcome::Later(trouble()))];
+    let settled = retry::settle(&first, "smtp", tried(both), &policy(), at(1), 0.5).unwrap();
+    assert_eq!(store.settle(vec![settled]).await, Ok(vec![SettleResult::Recorded]));
+    let states = async || -> Vec<RecipientStatus> {
+        record(store, id).await.recipients.iter().map(|recipient| recipient.status).collect()
+    };
+    assert_eq!(states().await, [RecipientStatus::Held, RecipientStatus::Queued]);
+    let second = claim(store, 1, at(31), 10).await.remove(0);
+    assert_eq!(second.due_recipients().collect::<Vec<_>>(), [1], "the held one is not tried");
+    let gone = vec![(1, RecipientOutcome::Refused(trouble()))];
+    let settled = retry::settle(&second, "smtp", tried(gone), &policy(), at(32), 0.5).unwrap();
+    assert_eq!(store.settle(vec![settled]).await, Ok(vec![SettleResult::Recorded]));
+    let found = record(store, id).await;
+    assert_eq!((found.status, found.next_attempt_at), (Status::Queued, None), "it waits for a person");
+    assert!(claim(store, 1, at(100_000), 10).await.is_empty());
+    assert_eq!(store.cancel(acme().id, id, at(40)).await, Ok(CancelResult::Cancelled));
+    assert_eq!(states().await, [RecipientStatus::Cancelled, RecipientStatus::Failed]);
+}
+
 async fn a_fenced_worker_changes_nothing(store: &Store) {
     let slow = accept_leased(store, vec![email()]).await.remove(0);
     let id = slow.email.id;
@@ -100,7 +127,7 @@ async fn left_over_recipients_are_tried_while_it_is_sent(store: &Store) {
     // Another cannot have it, nor can it be taken back.
     assert!(claim(store, 2, at(32), 10).await.is_empty());
     let cancelled = store.cancel(acme().id, id, at(32)).await.unwrap();
-    assert_eq!(cancelled, posthaste_store::CancelResult::NotCancellable(Status::Sent));
+    assert_eq!(cancelled, CancelResult::NotCancellable(Status::Sent));
 
     let refused = RecipientOutcome::Refused(Failure::new(FailureCode::Bounce, "550 no"));
     let settled =
@@ -124,7 +151,7 @@ async fn a_held_email_waits_for_a_person(store: &Store) {
     assert!(claim(store, 1, at(1_000_000), 10).await.is_empty());
     assert_eq!(store.queue_counts(at(2)).await.unwrap().pending, 1);
     let cancelled = store.cancel(acme().id, claimed.email.id, at(3)).await.unwrap();
-    assert_eq!(cancelled, posthaste_store::CancelResult::Cancelled);
+    assert_eq!(cancelled, CancelResult::Cancelled);
 }
 
 async fn a_failure_keeps_code_and_message(store: &Store) {

@@ -2,7 +2,7 @@
 //! place. Two parsers that read one text differently are how checks get bypassed, so everything RFC 8259 leaves
 //! open is refused here: duplicate keys, a byte order mark, numbers out of range, lone surrogates, deep nesting.
 //!
-//! Use: [`parse`] the bytes, read the fields with [`reader::ObjectReader`], and, when the request carries an
+//! Use: [`parse_body`] the bytes, read the fields with [`reader::ObjectReader`], and, when the request carries an
 //! idempotency key, take [`fingerprint::of_json`].
 
 mod error;
@@ -14,6 +14,23 @@ pub use error::{JsonError, JsonErrorKind};
 pub use parse::{JsonLimits, parse, parse_within};
 
 use std::borrow::Cow;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// From this size on reading a body takes long enough to hold up the requests beside it.
+const LARGE: usize = 256 * 1024;
+
+/// [`parse`] for a request's whole body.
+pub fn parse_body(body: &[u8]) -> Result<Json<'_>, JsonError> {
+    aside(body.len(), || parse(body))
+}
+
+/// Runs work that goes through a whole body of `bytes`. For a large one the runtime moves its other work to another
+/// thread meanwhile; the body itself is neither moved nor copied.
+pub fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let others_can_move =
+        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if bytes >= LARGE && others_can_move() { tokio::task::block_in_place(work) } else { work() }
+}
 
 /// A JSON value that borrows from the text it was read from, except where a string had escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,5 +167,29 @@ impl Number<'_> {
             (None, Some(number)) => number.into(),
             (None, None) => self.as_f64().into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::tasks::Tasks;
+    use std::time::Duration;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_large_body_holds_up_nobody() {
+        let tasks = Tasks::new();
+        let (heard, hears) = std::sync::mpsc::channel();
+        let reader = tasks
+            .spawn("reader", async move { aside(LARGE, || hears.recv_timeout(Duration::from_secs(20))) });
+        // Waits in line behind the reader, on the only thread.
+        tasks.spawn("other", async move { heard.send(()) });
+        assert_eq!(reader.await.unwrap(), Ok(()), "the other request waited for the body's reader");
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_other_thread_the_body_is_read_all_the_same() {
+        let text = format!("\"{}\"", "x".repeat(LARGE));
+        assert_eq!(parse_body(text.as_bytes()).unwrap().as_str().map(str::len), Some(LARGE));
     }
 }

@@ -5,6 +5,7 @@ use super::rows::{EMAIL_COLUMN_COUNT, EMAIL_COLUMNS, email_at, state_by_id, time
 use super::trouble::Trouble;
 use super::tx::{Chain, Place, Tx, worker_number};
 use crate::StoreError;
+use crate::claim::CLAIM_BYTES;
 use crate::record::{states_of, status_code, status_of};
 use posthaste_model::attempt::Claim;
 use posthaste_model::event::{EventKind, NewEvent};
@@ -31,7 +32,7 @@ impl Sqlite {
                 return Ok(Vec::new());
             }
             let owner = tx.worker(worker, now)?;
-            numbers.into_iter().map(|n| claim(tx, n, owner, now, lease_until)).collect()
+            claim_all(tx, &numbers, owner, now, lease_until)
         })
         .await
     }
@@ -50,7 +51,7 @@ impl Sqlite {
                 return Ok(Vec::new());
             }
             let owner = tx.worker(worker, now)?;
-            numbers.into_iter().map(|n| claim(tx, n, owner, now, lease_until)).collect()
+            claim_all(tx, &numbers, owner, now, lease_until)
         })
         .await
     }
@@ -149,6 +150,27 @@ fn portions(counts: &[usize], limit: usize, turn: usize) -> Vec<usize> {
         left -= more;
     }
     amounts
+}
+
+/// Leases the emails with these numbers, until their bodies reach what one answer may hold.
+fn claim_all(
+    tx: &mut Tx<'_>,
+    numbers: &[i64],
+    owner: i64,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Claim>, Trouble> {
+    let mut claims = Vec::with_capacity(numbers.len());
+    let mut bytes = 0;
+    for &n in numbers {
+        let claim = claim(tx, n, owner, now, until)?;
+        bytes += claim.email.body_bytes();
+        claims.push(claim);
+        if bytes >= CLAIM_BYTES {
+            break;
+        }
+    }
+    Ok(claims)
 }
 
 /// Leases one due email.
