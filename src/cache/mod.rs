@@ -26,6 +26,8 @@ use tokio::time::{Instant, timeout};
 const SILENCE: Duration = Duration::from_millis(250);
 /// How long it waits for one that answers others meanwhile: then its own answer is only queued.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A timer that is noticed so much late tells of a busy process.
+const LATENESS: Duration = Duration::from_millis(50);
 /// How long a trial of `doctor` may take.
 const TRIAL: Duration = Duration::from_secs(3);
 /// The purpose under which names are hashed into keys.
@@ -114,10 +116,12 @@ impl SharedCache {
     async fn patiently<T>(&self, call: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
         let (begun, mut call) = (Instant::now(), std::pin::pin!(call));
         loop {
+            let from = Instant::now();
             if let Ok(answer) = timeout(SILENCE, &mut call).await {
                 return answer.map_err(|error| error.to_string());
             }
-            if self.0.link.silent_for() >= SILENCE || begun.elapsed() >= LONGEST_WAIT {
+            let is_silent = !was_late(from, SILENCE) && self.0.link.silent_for() >= SILENCE;
+            if is_silent || begun.elapsed() >= LONGEST_WAIT {
                 return Err("does not answer".to_owned());
             }
         }
@@ -157,6 +161,12 @@ impl SharedCache {
         let tried = timeout(TRIAL, self.0.link.try_out()).await;
         tried.map_err(|_| "does not answer".to_owned())?.map_err(|error| error.to_string())
     }
+}
+
+/// Whether a timer set at `from` for `wait` was noticed late: this process had no time to listen, which says nothing of
+/// the other side.
+fn was_late(from: Instant, wait: Duration) -> bool {
+    from.elapsed() > wait + LATENESS
 }
 
 impl fmt::Debug for SharedCache {

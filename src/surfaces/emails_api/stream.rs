@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Events read at once.
-const PAGE: usize = 50;
+const PAGE: usize = 25;
 /// Between two looks when no bell rings: news of another node may be lost.
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks however often the bell rings: what comes together is read together.
@@ -116,7 +116,8 @@ async fn feed(api: &EmailsApi, caller: Caller, mut after: i64, chunks: mpsc::Sen
         let Ok(page) = api.store.events_after(client, after, PAGE).await else { return };
         let moved = page.after != after;
         after = page.after;
-        if !reader.write_events(api, &page.events).await {
+        // Only the text is kept for a reader that is slow.
+        if !reader.write_all(api, chunks_of(page.events)).await {
             return;
         }
         if !moved {
@@ -145,21 +146,16 @@ impl Reader {
         true
     }
 
-    async fn write_events(&mut self, api: &EmailsApi, events: &[ClientEvent]) -> bool {
-        let mut text = String::new();
-        for event in events.iter().filter_map(shown) {
-            if !text.is_empty()
-                && text.len() + event.len() > CHUNK
-                && !self.write(api, std::mem::take(&mut text)).await
-            {
+    async fn write_all(&mut self, api: &EmailsApi, mut chunks: Vec<String>) -> bool {
+        if chunks.is_empty() && self.spoke.elapsed() >= HEARTBEAT {
+            chunks.push(": still here\n\n".to_owned());
+        }
+        for chunk in chunks {
+            if !self.write(api, chunk).await {
                 return false;
             }
-            text.push_str(&event);
         }
-        if text.is_empty() && self.spoke.elapsed() >= HEARTBEAT {
-            text.push_str(": still here\n\n");
-        }
-        text.is_empty() || self.write(api, text).await
+        true
     }
 
     /// Waits until the reader has room. One that takes nothing for long is let go, and so is one whose credential ends.
@@ -183,6 +179,18 @@ impl Reader {
         }
         false
     }
+}
+
+/// Events as text, in pieces of [`CHUNK`].
+fn chunks_of(events: Vec<ClientEvent>) -> Vec<String> {
+    let mut chunks: Vec<String> = Vec::new();
+    for event in events.iter().filter_map(shown) {
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() + event.len() <= CHUNK => chunk.push_str(&event),
+            _ => chunks.push(event),
+        }
+    }
+    chunks
 }
 
 /// An event as the reader sees it; `None` for those that only the timeline tells.
