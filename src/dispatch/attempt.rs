@@ -114,6 +114,11 @@ impl Worker {
                 return None;
             }
         };
+        if !job.held.lease.still_held() {
+            lane.throttle.give_back(Instant::now());
+            self.give_up_claim(job);
+            return None;
+        }
         // The semaphore is never closed.
         Some((job, permit.ok()?))
     }

@@ -5,10 +5,19 @@ use std::sync::Mutex;
 use super::count::{Load, WORKERS, few_at_once};
 use crate::harness::{Relay, Server, eventually};
 
-const KILLS: usize = 25;
-
 #[test]
 fn a1_killed_at_random_under_load_nothing_is_lost() {
+    survives(25);
+}
+
+#[test]
+#[ignore = "takes many minutes: cargo test --test it -- --ignored a_thousand"]
+fn a1_killed_a_thousand_times_nothing_is_lost() {
+    survives(1000);
+}
+
+#[track_caller]
+fn survives(kills: usize) {
     let relay = Relay::accepting();
     let mut server = Server::start(few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
     let load = Load::default();
@@ -19,7 +28,7 @@ fn a1_killed_at_random_under_load_nothing_is_lost() {
         for _ in 0..8 {
             scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
         }
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             // A different amount of work each time, so that the kill meets different moments.
             let enough = load.count() + 5 + kill * 7 % 60;
             eventually("the load goes on", || (load.count() >= enough).then_some(()));
@@ -29,5 +38,8 @@ fn a1_killed_at_random_under_load_nothing_is_lost() {
         }
     });
     let doubles = load.settle(&server, &relay);
-    assert!(doubles <= KILLS * WORKERS, "{doubles} sent twice in {KILLS} kills");
+    assert!(doubles <= kills * WORKERS, "{doubles} sent twice in {kills} kills");
+    // The doctor reads the whole store, every index included.
+    let examined = server.cli(&["doctor"]);
+    assert_eq!(examined.status.code(), Some(0), "{}", String::from_utf8_lossy(&examined.stdout));
 }
