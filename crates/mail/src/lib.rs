@@ -10,6 +10,7 @@ pub mod filename;
 pub mod header;
 pub mod message;
 pub mod mime_sniff;
+pub mod raw;
 pub mod text_from_html;
 pub mod view;
 

@@ -103,6 +103,11 @@ impl AttachmentView {
     }
 }
 
+/// The value of a header field as a reader sees it: on one line, encoded words decoded, cut at 16 KiB.
+pub fn field_text(value: &[u8]) -> String {
+    field::unstructured(&value[..value.len().min(field::MAX_VALUE)]).trim().to_owned()
+}
+
 /// Reads a message. Takes any octets; time and memory are linear in their number.
 pub fn read_message(raw: &[u8]) -> MessageView {
     let structure = structure::read(raw);

@@ -7,7 +7,7 @@ use mail_parser::parsers::MessageStream;
 use memchr::memchr;
 
 /// Octets of one value that are decoded; the rest of it is dropped.
-const MAX_VALUE: usize = 16 * 1024;
+pub(super) const MAX_VALUE: usize = 16 * 1024;
 /// Octets of `Content-Type` and `Content-Disposition` that are read. The parser compares parameters with each other,
 /// so this also bounds its time.
 const MAX_PARAMETERS: usize = 4 * 1024;
@@ -119,7 +119,7 @@ fn unfolded(value: &[u8]) -> Vec<u8> {
 }
 
 /// A value with its encoded words decoded, on one line, without control characters.
-fn unstructured(value: &[u8]) -> String {
+pub(super) fn unstructured(value: &[u8]) -> String {
     let line = unfolded(value);
     let decoded = match MessageStream::new(&line).parse_unstructured() {
         HeaderValue::Text(text) => text.into_owned(),
