@@ -2,6 +2,7 @@
 
 mod doors;
 mod first_start;
+mod ingress;
 mod lock;
 mod parts;
 mod serve;

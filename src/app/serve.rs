@@ -1,6 +1,6 @@
 //! The server: roles, listeners, the orderly end.
 
-use super::{App, BuildOptions, StartError, Welcome, doors, lock};
+use super::{App, BuildOptions, StartError, Welcome, doors, ingress, lock};
 use crate::base::tasks::Tasks;
 use crate::config::{Settings, TlsFiles, TransportKind};
 use crate::dispatch::BreakerSettings;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The share of the drain time that requests in flight may take; the rest is the workers'.
-const REQUESTS_DRAIN: f64 = 0.4;
+pub(super) const REQUESTS_DRAIN: f64 = 0.4;
 
 /// How long a start waits for the shared cache.
 const CACHE_PATIENCE: Duration = Duration::from_secs(1);
@@ -35,26 +35,25 @@ pub struct Roles {
     pub api: bool,
     /// Delivers.
     pub worker: bool,
+    /// Takes mail by SMTP.
+    pub smtp: bool,
 }
 
 impl Roles {
     /// Everything.
-    pub const ALL: Self = Self { api: true, worker: true };
+    pub const ALL: Self = Self { api: true, worker: true, smtp: true };
 
     /// Reads the words of `--role`; none means all.
     pub fn parse(words: &[String]) -> Result<Self, StartError> {
-        let mut roles = Self { api: false, worker: false };
+        let mut roles = Self { api: false, worker: false, smtp: false };
         for word in words.iter().flat_map(|words| words.split(',')) {
             match word.trim() {
                 "all" => roles = Self::ALL,
                 "api" => roles.api = true,
                 "worker" => roles.worker = true,
-                "smtp" => {
-                    let message = "--role smtp: this version has no SMTP ingress yet";
-                    return Err(StartError::Setting(message.into()));
-                }
+                "smtp" => roles.smtp = true,
                 other => {
-                    let message = format!("--role {other}: is one of all, api, worker");
+                    let message = format!("--role {other}: is one of all, api, worker, smtp");
                     return Err(StartError::Setting(message));
                 }
             }
@@ -64,7 +63,7 @@ impl Roles {
 
     /// The words again.
     pub fn words(self) -> String {
-        let named = [(self.api, "api"), (self.worker, "worker")];
+        let named = [(self.api, "api"), (self.worker, "worker"), (self.smtp, "smtp")];
         let words: Vec<&str> = named.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
         words.join(",")
     }
@@ -89,7 +88,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
         if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
     crate::upkeep::start(upkeep_parts(&app), &back);
     let health = Health::new(health_parts(&app));
-    let router = surfaces::router(&doors::ground(&app, &health, dispatch), roles.api);
+    let ground = doors::ground(&app, &health, dispatch);
+    let mut ingress = if roles.smtp { Some(ingress::open(&app, &data, &ground.bodies)?) } else { None };
+    let router = surfaces::router(&ground, roles.api);
     let listener = bind(&app, router)?;
     let address = listener.address;
     // `http` is where requests are taken; a further worker's probes stand beside it under its own name.
@@ -97,6 +98,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     data.write_address(reached_as, address)?;
     tracing::info!(%address, roles = roles.words(), version = env!("CARGO_PKG_VERSION"), "posthaste listens");
     listener.run(&front, &app);
+    if let Some(ingress) = &mut ingress {
+        ingress.run(&front);
+    }
     if let Some(welcome) = welcome {
         welcome.print(&app, address);
     }
@@ -110,6 +114,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     back.shutdown(deadline.saturating_duration_since(Instant::now())).await;
     app.store.close().await;
     data.remove_address(reached_as);
+    if let Some(ingress) = &ingress {
+        ingress.leave(&data);
+    }
     tracing::info!("stopped");
     drop(seat);
     Ok(())
@@ -160,7 +167,8 @@ pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, Start
     let seat = lock::take_further(&app.data.path("run"), "worker")?;
     let tasks = Tasks::observed_by(&app.metrics);
     app.queue.start(&tasks);
-    let dispatch = start_dispatch(app, Roles { api: false, worker: true }, &seat.name, &tasks).await?;
+    let dispatch =
+        start_dispatch(app, Roles { api: false, worker: true, smtp: false }, &seat.name, &tasks).await?;
     let (mut left, mut moved_at) = (u64::MAX, Instant::now());
     loop {
         let now = app.clock.now();
@@ -228,7 +236,7 @@ fn bind(app: &App, router: axum::Router) -> Result<Listener, StartError> {
         idle_timeout: http.idle_timeout,
         max_connections: http.max_connections,
         drain: app.settings.delivery.drain.mul_f64(REQUESTS_DRAIN),
-        tls: http.tls.as_ref().map(read_tls).transpose()?,
+        tls: http.tls.as_ref().map(|files| read_tls("http", files)).transpose()?,
         ..HttpServerSettings::new(http.listen)
     };
     let trusted = TrustedProxies::new(http.trusted_proxies.clone());
@@ -249,13 +257,14 @@ impl Listener {
     }
 }
 
-fn read_tls(files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, StartError> {
+/// The certificate of a section's listener.
+pub(super) fn read_tls(section: &str, files: &TlsFiles) -> Result<Arc<rustls::ServerConfig>, StartError> {
     let read = |path: &Path| {
         std::fs::read(path)
             .map_err(|error| StartError::Setting(format!("{} cannot be read: {error}", path.display())))
     };
     server::tls::server_config(&read(&files.cert)?, &read(&files.key)?)
-        .map_err(|error| StartError::Setting(format!("http.tls_cert, http.tls_key: {error}")))
+        .map_err(|error| StartError::Setting(format!("{section}.tls_cert, {section}.tls_key: {error}")))
 }
 
 /// SIGTERM and SIGINT; a second one while ending does not hurry it.

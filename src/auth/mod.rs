@@ -1,9 +1,11 @@
 //! Who is calling: turns what a request presents into one [`Caller`].
 
 pub mod link;
+mod network;
 
 use crate::base::clock::Clock;
 use crate::directory::{Directory, View};
+use posthaste_model::CredentialId;
 use posthaste_model::client::Client;
 use posthaste_model::credential::{ApiKey, Credential, Permission};
 use posthaste_model::refusal::Refusal;
@@ -22,6 +24,16 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The credential's id; none for a caller that is let in by its network.
+    pub fn credential_id(&self) -> Option<CredentialId> {
+        (!self.is_by_network()).then_some(self.credential.id)
+    }
+
+    /// Why it may send, for explain.
+    pub fn reason(&self) -> &'static str {
+        if self.is_by_network() { "the network may send without a login" } else { "the key may send" }
+    }
+
     /// Refuses a caller that may not do `permission`.
     pub fn must(&self, permission: Permission) -> Result<(), Refusal> {
         if self.credential.permits(permission) {
@@ -82,8 +94,18 @@ impl Auth {
 
     /// The same caller by what the store says now; refused when its credential no longer works.
     pub async fn refresh(&self, caller: &Caller) -> Result<Caller, AuthError> {
+        if caller.is_by_network() {
+            return self.by_network(&caller.client.name).await;
+        }
         let view = self.directory.fresh().await?;
         self.lookup(view, &caller.credential.key_hash).await?.ok_or(AuthError::Invalid)
+    }
+
+    /// The caller that logs in with a client's name or id and one of that client's keys.
+    pub async fn login(&self, username: &str, password: &str) -> Result<Caller, AuthError> {
+        let caller = self.api_key(password, Freshness::Now).await?;
+        let is_its = username == caller.client.name || username == caller.client.id.to_string();
+        if is_its { Ok(caller) } else { Err(AuthError::Invalid) }
     }
 
     async fn lookup(&self, view: Arc<View>, hash: &[u8; 32]) -> Result<Option<Caller>, StoreError> {

@@ -16,13 +16,13 @@ const WITHOUT_EFFECT: &[&str] = &[
     "limits.login_attempts",
     "mail_proxy.",
     "oauth.",
-    "smtp.",
+    "smtp.return_path_domain",
     "webhooks.",
 ];
 
 #[derive(Args)]
 pub struct Serve {
-    /// What this process does: all, api, worker; several with commas or repeated
+    /// What this process does: all, api, worker, smtp; several with commas or repeated
     #[arg(long, value_name = "ROLE", value_delimiter = ',', default_value = "all")]
     role: Vec<String>,
     /// Refuse to start when migrations are missing, instead of running them
@@ -74,8 +74,7 @@ fn raise_the_open_file_limit(connections: usize) {
 
 fn warn_of_settings_without_effect(raw: &config::Raw) {
     for line in config::show(raw) {
-        let is_idle =
-            WITHOUT_EFFECT.iter().any(|start| line.key.starts_with(start)) && line.key != "smtp.hostname";
+        let is_idle = WITHOUT_EFFECT.iter().any(|start| line.key.starts_with(start));
         if is_idle && line.origin != "default" {
             tracing::warn!(
                 key = line.key,

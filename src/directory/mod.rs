@@ -29,6 +29,7 @@ pub struct View {
     store: Store,
     revision: u64,
     credentials: Memory<[u8; 32], (Arc<Credential>, Arc<Client>)>,
+    clients: Memory<String, Arc<Client>>,
     domains: Memory<String, Option<Arc<SendingDomain>>>,
     client_domains: Memory<ClientId, Arc<Vec<SendingDomain>>>,
     templates: Memory<(ClientId, String), Option<Arc<Template>>>,
@@ -88,6 +89,7 @@ impl View {
             store,
             revision,
             credentials: Memory::new(),
+            clients: Memory::new(),
             domains: Memory::new(),
             client_domains: Memory::new(),
             templates: Memory::new(),
@@ -111,6 +113,18 @@ impl View {
         let known = (Arc::new(credential), Arc::new(client));
         self.credentials.put(*hash, known.clone());
         Ok(Some(known))
+    }
+
+    /// The client of this name. An unknown one is not remembered.
+    pub async fn client_by_name(&self, name: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        let key = name.to_owned();
+        if let Some(known) = self.clients.get(&key) {
+            return Ok(Some(known));
+        }
+        let Some(client) = self.store.client_by_name(name).await? else { return Ok(None) };
+        let client = Arc::new(client);
+        self.clients.put(key, Arc::clone(&client));
+        Ok(Some(client))
     }
 
     /// The sending domain of this name.

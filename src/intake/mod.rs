@@ -10,11 +10,13 @@ mod change;
 mod dry_run;
 mod limits;
 mod message;
+mod raw;
 mod sender;
 
 pub use batch::BatchAccepted;
 pub use dry_run::DryRun;
 pub use limits::{IntakeLimits, LinkRule};
+pub use raw::RawDraft;
 
 use crate::auth::{Auth, AuthError, Caller};
 use crate::base::chance::Chance;

@@ -5,12 +5,13 @@
 
 use super::addresses::mailbox;
 use crate::auth::Caller;
+use posthaste_mail::raw::{RawMessage, address_list, domains_shown};
 use posthaste_model::decision::Decision;
 use posthaste_model::domain::SendingDomain;
 use posthaste_model::draft::{Draft, DraftMailbox, Field};
 use posthaste_model::email::Email;
 use posthaste_model::refusal::{Fault, FaultCode};
-use posthaste_model::{Domain, Mailbox};
+use posthaste_model::{Address, Domain, Mailbox};
 use posthaste_store::StoreError;
 use std::sync::Arc;
 
@@ -50,6 +51,103 @@ pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Send
     };
     let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
     Ok(Ok(Sender { from, domain, decision }))
+}
+
+/// The sender of a finished message's envelope.
+pub(super) async fn of_envelope(
+    caller: &Caller,
+    sender: &Address,
+) -> Result<Result<Sender, Fault>, StoreError> {
+    let domain = match Domain::parse(sender.domain()) {
+        Ok(domain) => domain,
+        Err(error) => {
+            let message = format!("the sender's domain {error}");
+            return Ok(Err(Fault::new(Field::From, FaultCode::InvalidDomain, message)));
+        }
+    };
+    if let Some(fault) = outside(caller, &domain).await? {
+        return Ok(Err(fault));
+    }
+    let reason = match &caller.credential.domain {
+        Some(_) => "the key is bound to this domain",
+        None => "the sender on the envelope names this domain",
+    };
+    let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
+    Ok(Ok(Sender { from: Mailbox::from(sender.clone()), domain, decision }))
+}
+
+/// The fields by which a message says whom it is from.
+const SENDER_FIELDS: [&str; 4] = ["from", "sender", "resent-from", "resent-sender"];
+
+/// The sender of a finished message: on the envelope, and everyone its header claims to be, in names too.
+pub(super) async fn of_message(
+    caller: &Caller,
+    sender: &Address,
+    message: &RawMessage,
+) -> Result<Result<Sender, Fault>, StoreError> {
+    let mut judged = match of_envelope(caller, sender).await? {
+        Ok(judged) => judged,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    for name in SENDER_FIELDS {
+        for value in message.all(name) {
+            if let Some(fault) = false_claim(caller, &judged.domain, name, value).await? {
+                return Ok(Err(fault));
+            }
+        }
+    }
+    let shown = message.text("from").and_then(|from| Mailbox::parse(&from).ok());
+    if let Some(shown) = shown.filter(|shown| shown.address == *sender) {
+        judged.from = shown;
+    }
+    Ok(Ok(judged))
+}
+
+/// Why a field claims a sender that the caller may not be. One that names no domain at all claims none.
+async fn false_claim(
+    caller: &Caller,
+    envelope: &Domain,
+    name: &str,
+    value: &[u8],
+) -> Result<Option<Fault>, StoreError> {
+    let fault = |message| Some(Fault::new(Field::From, FaultCode::FromDomainMismatch, message));
+    let Ok(addresses) = address_list(value) else {
+        let is_bare = !value.contains(&b'@') && domains_shown(value).is_empty();
+        let is_free =
+            caller.credential.domain.is_none() && caller.view.domains_of(caller.client.id).await?.is_empty();
+        return Ok(if is_bare && is_free { None } else { fault(format!("{name} is no list of addresses")) });
+    };
+    let claimed = addresses.iter().map(|address| address.domain().to_owned());
+    for text in claimed.chain(domains_shown(value)) {
+        let Ok(domain) = Domain::parse(&text) else {
+            return Ok(fault(format!("{name} names {text}, which is no domain")));
+        };
+        if domain == *envelope {
+            continue;
+        }
+        // A client without domains of its own could claim any: then header and envelope must agree.
+        let known = caller.view.domain(&domain).await?;
+        if caller.credential.domain.is_some()
+            || known.is_none()
+            || !is_permitted(caller, known.as_ref()).await?
+        {
+            return Ok(fault(format!("{name} names {domain}, which is not a sending domain of this client")));
+        }
+    }
+    Ok(None)
+}
+
+/// Why the caller may not send from `domain`.
+async fn outside(caller: &Caller, domain: &Domain) -> Result<Option<Fault>, StoreError> {
+    let fault = |message| Ok(Some(Fault::new(Field::From, FaultCode::FromDomainMismatch, message)));
+    if let Some(bound) = caller.credential.domain.as_ref().filter(|bound| *bound != domain.as_str()) {
+        return fault(format!("the key is bound to {bound}, the sender is of {domain}"));
+    }
+    let known = caller.view.domain(domain).await?;
+    if is_permitted(caller, known.as_ref()).await? {
+        return Ok(None);
+    }
+    fault(format!("{domain} is not a sending domain of this client"))
 }
 
 /// Whether the caller may send an email of its client once more: its key may be bound to another domain, and the domain

@@ -72,8 +72,10 @@ pub(super) fn sign(time: Timestamp, message: Vec<u8>, signers: &Signers) -> Resu
 pub(super) fn finished(email: &Email, bytes: Bytes) -> RenderedMessage {
     let is_8bit = !bytes.is_ascii();
     let addresses = email.recipients.iter().map(|recipient| &recipient.mailbox.address);
-    let smtputf8 =
-        needs_smtputf8(addresses.chain([&email.from.address])) || (is_8bit && !header_of(&bytes).is_ascii());
+    // A header in an older charset is no SMTPUTF8: it goes as it came.
+    let is_utf8_header = |header: &[u8]| !header.is_ascii() && std::str::from_utf8(header).is_ok();
+    let smtputf8 = needs_smtputf8(addresses.chain([&email.from.address]))
+        || (is_8bit && is_utf8_header(header_of(&bytes)));
     RenderedMessage { bytes, is_8bit, smtputf8 }
 }
 

@@ -10,9 +10,10 @@ use super::{Rendered, RenderedMessage, check};
 use crate::base::vault::Vault;
 use crate::blobs::{BlobError, Blobs};
 use bytes::Bytes;
+use posthaste_mail::view::{BodyView, read_message};
 use posthaste_model::ClientId;
 use posthaste_model::draft::Field;
-use posthaste_model::email::{Content, Email, Parts, TemplateRef};
+use posthaste_model::email::{BlobHash, Content, Email, Parts, TemplateRef};
 use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::template::Template;
 use posthaste_store::{Store, StoreError};
@@ -124,10 +125,11 @@ impl Renderer {
         check::check(parts, wording.as_deref())
     }
 
-    /// What an email says. Of a raw message only the subject is known here.
+    /// What an email says. A raw message is read as a reader of mail would.
     pub async fn content(&self, email: &Email) -> Result<Rendered, RenderError> {
-        let Content::Parts(parts) = &email.content else {
-            return Ok(Rendered { subject: email.subject.clone(), ..Rendered::default() });
+        let parts = match &email.content {
+            Content::Parts(parts) => parts,
+            Content::Raw { sha256, .. } => return self.raw_content(email, sha256).await,
         };
         let wording = self.wording(email, parts).await?;
         let html = render(Part::Html, parts, wording.as_deref())?.map(|html| with_links_html(html, email));
@@ -167,6 +169,17 @@ impl Renderer {
         }
         let signed = message::sign(email.requested_at, written, &signers)?;
         Ok(message::finished(email, signed.into()))
+    }
+
+    async fn raw_content(&self, email: &Email, sha256: &BlobHash) -> Result<Rendered, RenderError> {
+        let bytes = self.0.blobs.get(sha256).await.map_err(RenderError::Blob)?;
+        let view = if bytes.len() > INLINE_BYTES_MAX {
+            self.apart(move || Ok(read_message(&bytes))).await?
+        } else {
+            read_message(&bytes)
+        };
+        let body = |body: Option<BodyView>| body.map(|body| body.content);
+        Ok(Rendered { subject: email.subject.clone(), html: body(view.html), text: body(view.text) })
     }
 
     async fn write_apart(

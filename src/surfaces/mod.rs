@@ -11,6 +11,7 @@ mod ground;
 pub mod http;
 pub mod inbox;
 pub mod ops;
+pub mod smtp_ingress;
 pub mod web;
 
 pub use ground::Ground;

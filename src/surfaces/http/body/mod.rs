@@ -95,6 +95,11 @@ impl Bodies {
         Self { settings, budget }
     }
 
+    /// The memory that bodies share, for content that comes another way.
+    pub fn budget(&self) -> BodyBudget {
+        self.budget.clone()
+    }
+
     /// Reads a body of at most `limits.body`.
     pub async fn read(&self, parts: &Parts, body: Body) -> Result<HeldBody, BodyRefusal> {
         self.read_up_to(parts, body, self.settings.limit).await

@@ -1,0 +1,164 @@
+//! Finished messages, as they come in by SMTP: judged by their envelope and by what their header claims, kept as they
+//! are. The order of the checks is that of [`Intake::accept`].
+
+use super::{Accepted, Committed, Intake, Prepared, STALE_ROUNDS, Submission, new_id, sender, unavailable};
+use crate::auth::Caller;
+use posthaste_mail::raw::{Hop, RawMessage, address_list};
+use posthaste_model::credential::{KeyMode, Permission};
+use posthaste_model::decision::Decision;
+use posthaste_model::draft::Field;
+use posthaste_model::email::{BlobHash, Content, Email, Priority, Recipient, RecipientKind, Source};
+use posthaste_model::fault::FaultPoint;
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
+use posthaste_model::{Address, EmailId, Mailbox, Timestamp};
+use posthaste_store::StoreError;
+use std::collections::{BTreeMap, HashSet};
+
+/// Characters of a subject that are kept for lists and searches; the message keeps all of it.
+const SUBJECT_CHARS: usize = 998;
+
+/// A message handed in as a whole.
+#[derive(Debug)]
+pub struct RawDraft {
+    /// The sender on the envelope.
+    pub sender: Address,
+    /// The recipients on the envelope.
+    pub recipients: Vec<Address>,
+    /// The message.
+    pub message: RawMessage,
+    /// The hop it came by.
+    pub hop: Hop,
+    /// What the envelope asked for beside its addresses (delivery status notifications), for explain.
+    pub wishes: Option<String>,
+}
+
+impl Intake {
+    /// Accepts a finished message: permission, replay, sender, then one durable commit.
+    pub async fn accept_raw(
+        &self,
+        caller: &Caller,
+        draft: RawDraft,
+        submission: Submission<'_>,
+    ) -> Result<Accepted, Refusal> {
+        caller.must(Permission::EmailsSend)?;
+        if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
+            return Ok(Accepted::Replayed(answer));
+        }
+        let mut caller = caller.clone();
+        for _ in 0..STALE_ROUNDS {
+            let now = self.clock.now();
+            let prepared = match self.prepare_raw(&caller, &draft, &submission, now).await {
+                Ok(prepared) => prepared,
+                Err(refusal) => {
+                    caller = self.refreshed_or(caller, refusal).await?;
+                    continue;
+                }
+            };
+            self.faults.crash_at(FaultPoint::Validated);
+            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
+                Committed::Stored(mut judged) => {
+                    let Some(Ok((email, status))) = judged.pop() else { continue };
+                    return Ok(Accepted::New(email, status));
+                }
+                Committed::Replayed(answer) => return Ok(Accepted::Replayed(answer)),
+                Committed::Stale => caller = self.refreshed(&caller).await?,
+            }
+        }
+        Err(unavailable(&StoreError::Busy))
+    }
+
+    /// Whether the caller may send as `sender` at all, asked before there is a message.
+    pub async fn may_send_as(&self, caller: &Caller, sender: &Address) -> Result<(), Refusal> {
+        caller.must(Permission::EmailsSend)?;
+        let judged = sender::of_envelope(caller, sender).await.map_err(|error| unavailable(&error))?;
+        judged.map(drop).map_err(|fault| Refusal::Invalid(vec![fault]))
+    }
+
+    async fn prepare_raw(
+        &self,
+        caller: &Caller,
+        draft: &RawDraft,
+        submission: &Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Prepared, Refusal> {
+        let sender =
+            sender::of_message(caller, &draft.sender, &draft.message).await.map_err(|e| unavailable(&e))?;
+        let sender = sender.map_err(|fault| Refusal::Invalid(vec![fault]))?;
+        let recipients = recipients(draft)?;
+        let id: EmailId = new_id(&self.chance, now);
+        let content = draft.message.passed_on(&draft.hop, &id.to_string(), now.millis());
+        let mut decisions = vec![
+            Decision::new("credential", caller.credential.prefix.clone(), caller.reason()),
+            sender.decision,
+        ];
+        decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
+        decisions.extend(draft.wishes.clone().map(|wishes| {
+            Decision::new("notifications", wishes, "asked for on the envelope; kept, not passed on")
+        }));
+        let subject: String = draft.message.text("subject").unwrap_or_default();
+        let email = Email {
+            id,
+            client_id: caller.client.id,
+            credential_id: caller.credential_id(),
+            source: Source::Smtp,
+            test_mode: caller.credential.mode == KeyMode::Test,
+            message_id: draft
+                .message
+                .message_id()
+                .unwrap_or_else(|| format!("{id}@{}", sender.domain.as_str())),
+            domain: sender.domain.as_str().to_owned(),
+            from: sender.from,
+            recipients,
+            reply_to: Vec::new(),
+            subject: subject.chars().take(SUBJECT_CHARS).collect(),
+            content: Content::Raw { sha256: BlobHash::of(&content), size: content.len() as u64 },
+            attachments: Vec::new(),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            event_id: None,
+            priority: Priority::DEFAULT,
+            requested_at: now,
+            send_at: None,
+            idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
+            correlation_id: submission.correlation.as_str().to_owned(),
+            // It goes on as it came.
+            signed_by: Some(Vec::new()),
+            resent_from: None,
+            decisions,
+        };
+        Ok(Prepared { email, files: vec![content.into()] })
+    }
+}
+
+/// Everyone on the envelope once, in the order to, cc, bcc: whom the header names in neither is a blind copy.
+fn recipients(draft: &RawDraft) -> Result<Vec<Recipient>, Refusal> {
+    let named = |field: &str| -> HashSet<String> {
+        let lists = draft.message.all(field).filter_map(|value| address_list(value).ok());
+        lists.flatten().map(|address| address.canonical().to_owned()).collect()
+    };
+    let (to, cc) = (named("to"), named("cc"));
+    let mut seen = HashSet::new();
+    let mut found = Vec::with_capacity(draft.recipients.len());
+    for address in &draft.recipients {
+        let key = address.canonical();
+        if !seen.insert(key) {
+            continue;
+        }
+        let kind = match (to.contains(key), cc.contains(key)) {
+            (true, _) => RecipientKind::To,
+            (false, true) => RecipientKind::Cc,
+            (false, false) => RecipientKind::Bcc,
+        };
+        found.push(Recipient { kind, mailbox: Mailbox::from(address.clone()), suppressed: None });
+    }
+    if found.is_empty() {
+        let fault = Fault::new(Field::To(None), FaultCode::Required, "at least one recipient is required");
+        return Err(Refusal::Invalid(vec![fault]));
+    }
+    found.sort_by_key(|recipient| match recipient.kind {
+        RecipientKind::To => 0,
+        RecipientKind::Cc => 1,
+        RecipientKind::Bcc => 2,
+    });
+    Ok(found)
+}
