@@ -114,7 +114,10 @@ where
             }
             match self.wire.line(self.open.is_none()).await? {
                 Line::Text(line) => self.obey(&line).await?,
-                Line::TooLong => self.refuse(&replies::refused_command(&CommandError::TooLong))?,
+                Line::TooLong { is_login } => {
+                    let error = if is_login { CommandError::AuthTooLong } else { CommandError::TooLong };
+                    self.refuse(&replies::refused_command(&error))?;
+                }
                 // What follows may be the rest of a message that another server cut here: nothing of it is read.
                 Line::Stray => return self.part(&replies::stray_line_end()),
             }

@@ -46,8 +46,11 @@ pub(super) enum Line {
     Text(Bytes),
     /// A line that holds, or ends with, a stray CR or LF.
     Stray,
-    /// A line that is longer than any command.
-    TooLong,
+    /// A line that is longer than any command, and whether it began like a login.
+    TooLong {
+        /// It began with AUTH.
+        is_login: bool,
+    },
 }
 
 pub(super) struct Wire<S> {
@@ -59,6 +62,8 @@ pub(super) struct Wire<S> {
     scanned: usize,
     /// Octets of an over-long line that are gone already.
     skipped: usize,
+    /// The over-long line began with AUTH.
+    skips_login: bool,
     output: Vec<u8>,
 }
 
@@ -71,6 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             input: BytesMut::new(),
             scanned: 0,
             skipped: 0,
+            skips_login: false,
             output: Vec::new(),
         }
     }
@@ -150,6 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let Some(length) = memchr(b'\n', &self.input[self.scanned..]) else {
             self.scanned = self.input.len();
             if self.scanned > MAX_AUTH_BYTES {
+                if self.skipped == 0 {
+                    self.skips_login = self.input[..5].eq_ignore_ascii_case(b"AUTH ");
+                }
                 // The line is refused whatever follows; its last octet may be the CR of its end.
                 let gone = self.scanned - 1;
                 self.skipped += gone;
@@ -164,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let is_skipped = std::mem::take(&mut self.skipped) > 0;
         let Some(text) = line.strip_suffix(b"\r\n") else { return Some(Line::Stray) };
         if is_skipped {
-            return Some(Line::TooLong);
+            return Some(Line::TooLong { is_login: self.skips_login });
         }
         if memchr(b'\r', text).is_some() {
             return Some(Line::Stray);

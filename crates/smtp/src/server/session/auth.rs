@@ -110,7 +110,9 @@ where
                 self.wire.say(&replies::stray_line_end());
                 Err(Broken::End(End::Said))
             }
-            Line::TooLong => Err(Broken::Refused(replies::refused_command(&CommandError::AuthTooLong))),
+            Line::TooLong { .. } => {
+                Err(Broken::Refused(replies::refused_command(&CommandError::AuthTooLong)))
+            }
             Line::Text(line) if line.len() + 2 > MAX_AUTH_BYTES => {
                 Err(Broken::Refused(replies::refused_command(&CommandError::AuthTooLong)))
             }
