@@ -11,3 +11,4 @@ mod hostile;
 mod operations;
 mod queue;
 mod shared_cache;
+mod smtp_ingress;

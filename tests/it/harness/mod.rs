@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod redis;
 pub mod relay;
 pub mod server;
+pub mod smtp;
 pub mod wait;
 
 pub use broker::Broker;

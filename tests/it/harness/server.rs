@@ -93,6 +93,12 @@ impl ServerOptions {
         self.data_at(&server.data())
     }
 
+    /// Takes mail by SMTP only, on the data of `server`.
+    pub fn smtp_beside(mut self, server: &Server) -> Self {
+        self.role = Some(("smtp", "smtp-1.addr".to_owned()));
+        self.data_at(&server.data())
+    }
+
     /// Crashes at a named place (debug builds only).
     pub fn fault(self, spec: &str) -> Self {
         self.env("POSTHASTE_FAULT", spec)
