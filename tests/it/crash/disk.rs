@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::emails_api::{email_to, with};
-use crate::harness::{Relay, Server, ServerOptions, eventually};
+use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
 
 /// A small disk of its own, unmounted when dropped.
 struct SmallDisk {
@@ -60,6 +60,7 @@ fn large(n: usize) -> Value {
 
 #[test]
 fn a7_a_full_disk_refuses_before_acknowledging_and_recovers() {
+    embedded_only!("the disk under the embedded store fills");
     let disk = SmallDisk::new(64);
     let relay = Relay::accepting();
     let server = Server::start(ServerOptions::to_relay(&relay).data_at(&disk.path().join("data")));
@@ -93,6 +94,7 @@ fn a7_a_full_disk_refuses_before_acknowledging_and_recovers() {
 
 #[test]
 fn a7_no_space_for_attachments_refuses_them_alone() {
+    embedded_only!("the disk under the embedded store fills");
     let disk = SmallDisk::new(16);
     let relay = Relay::accepting();
     let options = ServerOptions::to_relay(&relay).env("BLOBS_DIR", disk.path().join("blobs"));

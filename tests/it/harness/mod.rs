@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod http;
+pub mod installation;
 pub mod message;
 pub mod postfix;
 pub mod proxy;
@@ -14,6 +15,8 @@ pub mod wait;
 
 pub use broker::Broker;
 pub use http::{Connection, Response};
+pub use installation::Installation;
+pub(crate) use installation::embedded_only;
 pub use redis::Redis;
 pub use relay::Relay;
 pub use server::{Server, ServerOptions};

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{self, Connection, Response};
+use super::installation::{Installation, ScaledParts};
 use super::relay::Relay;
 use super::wait::{eventually, eventually_within};
 
@@ -23,12 +24,14 @@ pub struct ServerOptions {
     data: Option<PathBuf>,
     /// The role, and the file that will say where it listens.
     role: Option<(&'static str, String)>,
+    installation: Installation,
 }
 
 impl Default for ServerOptions {
     /// Limits that no journey reaches by accident; mail stays in the inbox.
     fn default() -> Self {
-        let options = Self { env: Vec::new(), toml: None, data: None, role: None };
+        let installation = Installation::chosen();
+        let options = Self { env: Vec::new(), toml: None, data: None, role: None, installation };
         options
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HTTP_LISTEN", "127.0.0.1:0")
@@ -109,6 +112,7 @@ impl ServerOptions {
 pub struct Server {
     options: ServerOptions,
     directory: TempDir,
+    parts: Option<ScaledParts>,
     child: Option<Child>,
     address: Option<SocketAddr>,
     key: String,
@@ -151,7 +155,12 @@ impl Server {
         if let Some(toml) = &options.toml {
             fs::write(directory.path().join("posthaste.toml"), toml).expect("a configuration file");
         }
-        Self { options, directory, child: None, address: None, key: String::new() }
+        let mut server =
+            Self { options, directory, parts: None, child: None, address: None, key: String::new() };
+        if server.options.installation == Installation::Scaled {
+            server.parts = Some(ScaledParts::of(&server.data()));
+        }
+        server
     }
 
     /// Starts the process, without waiting for anything.
@@ -212,6 +221,9 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
         command.current_dir(self.directory.path()).env_clear().env("DATA_DIR", self.data());
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
+        if let Some(parts) = &self.parts {
+            command.envs(parts.variables(|name| self.options.env.iter().any(|(own, _)| own == name)));
+        }
         if self.options.toml.is_some() {
             command.arg("--config").arg(self.directory.path().join("posthaste.toml"));
         }
