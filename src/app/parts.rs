@@ -22,7 +22,6 @@ use crate::routing::Routes;
 use crate::transports::InboxBell;
 use posthaste_model::fault::Faults;
 use posthaste_store::Store;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Emails that may wait in a local worker's memory.
@@ -101,7 +100,7 @@ impl App {
         };
         let vault = Vault::new(&key, chance.clone())?;
         let store = open_store(&settings, &options, &metrics).await?;
-        let blobs = open_blobs(&settings, &faults)?;
+        let blobs = open_blobs(&settings, &clock, &chance, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
         let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
         let routes =
@@ -184,8 +183,7 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
         return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
     }
     match settings.blobs {
-        BlobSettings::Files(_) => Ok(()),
-        BlobSettings::S3(_) => missing("s3.endpoint", "S3 storage", "leave the S3_* variables out"),
+        BlobSettings::Files(_) | BlobSettings::S3(_) => Ok(()),
         BlobSettings::Store => missing("blobs.dir", "storage of files in the database", "set BLOBS_DIR"),
     }
 }
@@ -237,12 +235,19 @@ fn shared_cache(
     cache.map(Some).map_err(|error| StartError::Setting(format!("cache.url: {error}")))
 }
 
-fn open_blobs(settings: &Settings, faults: &Faults) -> Result<Blobs, StartError> {
-    let BlobSettings::Files(dir) = &settings.blobs else {
-        return Err(StartError::Setting("blobs.dir: this version keeps attachments as files only".into()));
-    };
-    let dir: &Path = dir;
-    Ok(Blobs::files(dir, faults.clone())?)
+fn open_blobs(
+    settings: &Settings,
+    clock: &Clock,
+    chance: &Chance,
+    faults: &Faults,
+) -> Result<Blobs, StartError> {
+    match &settings.blobs {
+        BlobSettings::Files(dir) => Ok(Blobs::files(dir, faults.clone())?),
+        BlobSettings::S3(bucket) => Ok(Blobs::s3(bucket, clock.clone(), chance.clone())?),
+        BlobSettings::Store => {
+            Err(StartError::Setting("blobs.dir: this version keeps no attachments in the database".into()))
+        }
+    }
 }
 
 fn intake_limits(settings: &Settings, vault: &Vault) -> IntakeLimits {

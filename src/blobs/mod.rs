@@ -8,14 +8,19 @@
 mod conformance;
 mod files;
 mod folder_copy;
+mod s3;
 
 pub use folder_copy::{CopiedBlobs, copy_folder, measure_folder};
 
+use crate::base::chance::Chance;
+use crate::base::clock::Clock;
+use crate::config::S3Settings;
 use bytes::Bytes;
 use files::FileBlobs;
 use posthaste_model::Timestamp;
 use posthaste_model::email::BlobHash;
 use posthaste_model::fault::Faults;
+use s3::S3Blobs;
 use std::path::Path;
 
 /// Where blobs lie. Cheap to clone; clones share the limit of what is in flight.
@@ -23,6 +28,8 @@ use std::path::Path;
 pub enum Blobs {
     /// Files in a folder of this machine.
     Files(FileBlobs),
+    /// Objects in a bucket.
+    S3(S3Blobs),
 }
 
 /// Why a blob could not be written or read.
@@ -53,11 +60,17 @@ impl Blobs {
         FileBlobs::open(folder, faults).map(Self::Files)
     }
 
+    /// Blobs as objects of a bucket. Connects when it is first asked.
+    pub fn s3(settings: &S3Settings, clock: Clock, chance: Chance) -> Result<Self, BlobError> {
+        S3Blobs::open(settings, clock, chance).map(Self::S3)
+    }
+
     /// Keeps `content` durably and returns its name: when this answers, the bytes survive the loss of power.
     /// Keeping the same bytes again costs no second copy.
     pub async fn put(&self, content: Bytes) -> Result<BlobHash, BlobError> {
         match self {
             Self::Files(files) => files.put(content).await,
+            Self::S3(bucket) => bucket.put(content).await,
         }
     }
 
@@ -65,6 +78,7 @@ impl Blobs {
     pub async fn get(&self, hash: &BlobHash) -> Result<Bytes, BlobError> {
         match self {
             Self::Files(files) => files.get(*hash).await,
+            Self::S3(bucket) => bucket.get(*hash).await,
         }
     }
 
@@ -72,6 +86,7 @@ impl Blobs {
     pub async fn exists(&self, hash: &BlobHash) -> Result<bool, BlobError> {
         match self {
             Self::Files(files) => files.exists(*hash).await,
+            Self::S3(bucket) => bucket.exists(*hash).await,
         }
     }
 
@@ -80,6 +95,7 @@ impl Blobs {
     pub async fn remove(&self, hash: &BlobHash, unused_since: Timestamp) -> Result<bool, BlobError> {
         match self {
             Self::Files(files) => files.remove(*hash, unused_since).await,
+            Self::S3(bucket) => bucket.remove(*hash, unused_since).await,
         }
     }
 
@@ -87,6 +103,17 @@ impl Blobs {
     pub async fn ping(&self) -> Result<(), BlobError> {
         match self {
             Self::Files(files) => files.ping().await,
+            Self::S3(bucket) => bucket.ping().await,
+        }
+    }
+
+    /// [`Self::ping`] for a person: what is wrong, and what helps.
+    pub async fn diagnose(&self) -> Result<(), (String, &'static str)> {
+        match self {
+            Self::S3(bucket) => bucket.diagnose().await,
+            Self::Files(_) => self.ping().await.map_err(|error| {
+                (error.to_string(), "look at the disk and at the permissions of the folder")
+            }),
         }
     }
 }

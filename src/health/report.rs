@@ -74,10 +74,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// All parts taken together. Accepting needs the store and the storage of attachments; everything else may fail
-    /// without losing mail.
+    /// All parts taken together. Accepting needs the store; everything else may fail without losing mail. Without the
+    /// storage of attachments, mail that has none is accepted.
     pub fn overall(&self) -> Overall {
-        if [&self.store, &self.blobs].iter().any(|part| part.state == State::Failed) {
+        if self.store.state == State::Failed {
             Overall::Unhealthy
         } else if self.parts().iter().flatten().any(|(_, part)| part.state == State::Failed) {
             Overall::Degraded
@@ -145,6 +145,6 @@ mod tests {
         assert_eq!(Report { logs: bad(), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { cache: Some(bad()), ..fine() }.overall(), Overall::Degraded);
         assert_eq!(Report { queue: bad(), store: bad(), ..fine() }.overall(), Overall::Unhealthy);
-        assert_eq!(Report { blobs: bad(), ..fine() }.overall(), Overall::Unhealthy);
+        assert_eq!(Report { blobs: bad(), ..fine() }.overall(), Overall::Degraded);
     }
 }

@@ -104,12 +104,9 @@ async fn store(app: &App) -> Diagnosis {
 }
 
 async fn blobs(app: &App) -> Diagnosis {
-    match app.blobs.ping().await {
+    match app.blobs.diagnose().await {
         Ok(()) => Diagnosis::ok("attachments", "the storage takes writes"),
-        Err(error) => {
-            let remedy = "look at the disk and at the permissions of the folder";
-            Diagnosis::failed("attachments", error.to_string(), remedy)
-        }
+        Err((message, remedy)) => Diagnosis::failed("attachments", message, remedy),
     }
 }
 
