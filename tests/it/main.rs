@@ -8,6 +8,7 @@ mod delivery;
 mod emails_api;
 mod harness;
 mod hostile;
+mod object_store;
 mod operations;
 mod queue;
 mod shared_cache;

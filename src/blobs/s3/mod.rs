@@ -17,6 +17,7 @@ use crate::config::S3Settings;
 use bytes::Bytes;
 use fault::{Reason, S3Fault};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutPayload, RetryConfig,
@@ -28,6 +29,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use upload::{Leftovers, PART};
 
+/// Names of one answer of the bucket's list (S3's own limit).
+const PAGE: usize = 1000;
 /// Calls at work at once; the rest wait. Bounds the memory held by objects being read.
 const IN_FLIGHT_MAX: usize = 16;
 /// The same for a call with its retries: a body of 40 MB on a slow line.
@@ -124,6 +127,16 @@ impl S3Blobs {
         self.bounded(self.0.remove(hash, unused_since)).await.map_err(unavailable)
     }
 
+    /// Pages of the bucket's own list: up to 1,000 names a request.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the sweep that asks for it is on its way"))]
+    pub(super) async fn list(
+        &self,
+        after: Option<BlobHash>,
+        limit: usize,
+    ) -> Result<Vec<(BlobHash, Timestamp)>, BlobError> {
+        self.bounded(self.0.list(after, limit)).await.map_err(unavailable)
+    }
+
     pub(super) async fn ping(&self) -> Result<(), BlobError> {
         self.probe().await.map_err(unavailable)
     }
@@ -215,6 +228,27 @@ impl Shared {
         let found = self.bucket.list_with_delimiter(Some(&removing(hash))).await?;
         let now = self.clock.now();
         Ok(found.objects.iter().any(|note| now.since(last_modified(note)) < REMOVAL))
+    }
+
+    async fn list(
+        &self,
+        after: Option<BlobHash>,
+        limit: usize,
+    ) -> Result<Vec<(BlobHash, Timestamp)>, S3Fault> {
+        let mut found = Vec::new();
+        let mut offset = after.map(|hash| blob(hash).to_string());
+        while found.len() < limit {
+            let max_keys = Some((limit - found.len()).min(PAGE));
+            let asked = PaginatedListOptions { offset, max_keys, ..PaginatedListOptions::default() };
+            let page = self.bucket.list_paginated(Some("blobs/"), asked).await?.result.objects;
+            let Some(last) = page.last() else { break };
+            offset = Some(last.location.to_string());
+            let named = page.iter().filter_map(|object| {
+                Some((BlobHash::parse(object.location.filename()?)?, last_modified(object)))
+            });
+            found.extend(named);
+        }
+        Ok(found)
     }
 
     async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, S3Fault> {

@@ -65,6 +65,22 @@ async fn a_bucket_conforms() {
 }
 
 #[tokio::test]
+async fn the_bucket_is_listed_page_by_page() {
+    let stage = Stage::new().await;
+    let Blobs::S3(bucket) = &stage.blobs else { panic!("it is a bucket") };
+    let mut put = Vec::new();
+    for n in 0..5_u8 {
+        put.push(stage.blobs.put(Bytes::from(vec![n])).await.unwrap());
+    }
+    put.sort_unstable();
+    let mut listed = bucket.list(None, 2).await.unwrap();
+    listed.extend(bucket.list(Some(listed[1].0), 10).await.unwrap());
+    assert_eq!(listed.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), put);
+    assert!(listed.iter().all(|(_, at)| *at > an_hour_ago()));
+    assert_eq!(bucket.list(Some(put[4]), 10).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn a_large_blob_goes_up_in_parts() {
     let stage = Stage::new().await;
     let content = Bytes::from((0..=250_u8).cycle().take(PART * 2 + 12_345).collect::<Vec<u8>>());

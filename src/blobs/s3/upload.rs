@@ -11,8 +11,8 @@ use object_store::multipart::MultipartStore as _;
 use object_store::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of a part; S3 wants at least 5 MiB of all but the last. What is not larger goes up in one request.
-pub(super) const PART: usize = 8 << 20;
+/// Bytes of a part: the least that S3 wants of all but the last. What is not larger goes up in one request.
+pub(super) const PART: usize = 5 << 20;
 /// Parts on their way at once.
 const PARTS_AT_ONCE: usize = 3;
 

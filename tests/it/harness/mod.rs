@@ -1,10 +1,11 @@
-//! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix
-//! and Redis, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
+//! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
+//! Redis and S3, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
 
 pub mod broker;
 pub mod http;
 pub mod installation;
 pub mod message;
+pub mod object_store;
 pub mod postfix;
 pub mod proxy;
 pub mod redis;
@@ -17,6 +18,7 @@ pub use broker::Broker;
 pub use http::{Connection, Response};
 pub use installation::Installation;
 pub(crate) use installation::embedded_only;
+pub use object_store::ObjectStore;
 pub use redis::Redis;
 pub use relay::Relay;
 pub use server::{Server, ServerOptions};

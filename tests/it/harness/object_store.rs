@@ -1,0 +1,76 @@
+//! A private S3 server that can be stopped, started again and cut off in the middle of a request.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use posthaste_s3_server::{Line, Login, S3Server};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use super::server::ServerOptions;
+
+const BUCKET: &str = "mail";
+const ACCESS_KEY_ID: &str = "journey";
+const SECRET_ACCESS_KEY: &str = "a secret of this journey";
+
+/// A bucket of its own, on a thread of its own.
+pub struct ObjectStore {
+    server: Option<S3Server>,
+    address: SocketAddr,
+    folder: TempDir,
+    runtime: Runtime,
+}
+
+impl ObjectStore {
+    /// A running one with an empty bucket.
+    pub fn start() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let folder = tempfile::tempdir().expect("a directory");
+        let mut store = Self { server: None, address: ([127, 0, 0, 1], 0).into(), folder, runtime };
+        store.begin();
+        store
+    }
+
+    /// Starts it where it was, with what was in it.
+    pub fn begin(&mut self) {
+        let login =
+            Login { access_key_id: ACCESS_KEY_ID.into(), secret_access_key: SECRET_ACCESS_KEY.into() };
+        let starting = S3Server::start_at(self.address, self.folder.path(), &[BUCKET], login);
+        let server = self.runtime.block_on(starting).expect("a free port");
+        self.address = server.address();
+        self.server = Some(server);
+    }
+
+    /// Ends it; what it holds stays.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// The server keeps its files here.
+    pub fn used_by(&self, options: ServerOptions) -> ServerOptions {
+        options
+            .env("S3_ENDPOINT", format!("http://{}", self.address))
+            .env("S3_BUCKET", BUCKET)
+            .env("S3_ACCESS_KEY_ID", ACCESS_KEY_ID)
+            .env("S3_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+    }
+
+    /// The line to it, to cut it.
+    pub fn line(&self) -> &Line {
+        self.running().line()
+    }
+
+    /// Uploads neither finished nor aborted.
+    pub fn pending_uploads(&self) -> usize {
+        self.running().pending_uploads()
+    }
+
+    /// The blobs in the bucket.
+    pub fn blobs(&self) -> usize {
+        fs::read_dir(self.folder.path().join(BUCKET).join("blobs")).map_or(0, Iterator::count)
+    }
+
+    fn running(&self) -> &S3Server {
+        self.server.as_ref().expect("an object store that runs")
+    }
+}
