@@ -18,6 +18,8 @@ const BATCH_MAX: usize = 256;
 const TRICKLE: usize = 64;
 /// The pause between two trickles.
 const TRICKLE_EVERY: Duration = Duration::from_millis(100);
+/// What rings are ahead of the due index, when both have mail.
+const HEAD_START: Duration = Duration::from_millis(20);
 /// How long rings wait for room before they are answered without being looked at.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause after the store could not be asked.
@@ -75,6 +77,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         let claimed = worker.claim_due(limit).await;
         drop(claiming);
         let wait = match claimed {
+            Ok(claimed) if claimed >= limit && worker.hopper.hears() && !stuck => worker.next_glance(limit),
             // There may be more.
             Ok(true) if !stuck => continue,
             Ok(true) => TRICKLE_EVERY,
@@ -151,6 +154,13 @@ impl Worker {
         self.settings.look_every.mul_f64(0.75 + 0.25 * self.chance.f64())
     }
 
+    /// The pause after the index gave all of `limit`, where rings come too. While they come as fast, the index is there for
+    /// what they do not name: with every worker working off the same rows ahead of them, each ring would come too late.
+    fn next_glance(&self, limit: usize) -> Duration {
+        let rings_keep_up = self.rung_for.swap(0, Ordering::Relaxed) >= limit;
+        if rings_keep_up { self.settings.look_every / 4 } else { HEAD_START.min(self.settings.look_every) }
+    }
+
     /// Claims and admits those of `emails` that are due, as many as there is room for; how many were looked at.
     async fn claim_rung(&self, emails: &[EmailId]) -> Result<usize, StoreError> {
         let _claiming = self.claiming.lock().await;
@@ -164,6 +174,7 @@ impl Worker {
             // Those behind were not looked at.
             self.look_again.notify_one();
         }
+        self.rung_for.fetch_add(emails.len(), Ordering::Relaxed);
         for claim in claims {
             let held = self.holdings.take(claim, begun, self.settings.lease);
             self.admit(held).await;

@@ -140,6 +140,7 @@ impl Dispatch {
             stopping: CancellationToken::new(),
             look_again: Notify::new(),
             claiming: tokio::sync::Mutex::new(()),
+            rung_for: AtomicUsize::new(0),
             names: ClientNames::default(),
             due_times: DueTimes::default(),
             settings,

@@ -52,6 +52,8 @@ pub(super) struct Worker {
     pub look_again: Notify,
     /// Held by whoever claims from the store: what is taken at once must fit what there is room for.
     pub claiming: tokio::sync::Mutex<()>,
+    /// Rings looked into since the due index was last looked at.
+    pub rung_for: AtomicUsize,
     /// To the recorder. Holds no more than is held: every entry carries its claim.
     pub finished: mpsc::UnboundedSender<Finished>,
     pub names: ClientNames,

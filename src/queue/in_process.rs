@@ -194,6 +194,11 @@ impl Hopper {
         Self { rings: Some(Arc::new(tokio::sync::Mutex::new(rings))), ..self }
     }
 
+    /// Whether rings that name emails can come.
+    pub fn hears(&self) -> bool {
+        self.rings.is_some()
+    }
+
     /// Rings that name emails; waits for ever where none can come. Cancel-safe.
     pub async fn rings(&self) -> Rings {
         if let Some(rings) = &self.rings

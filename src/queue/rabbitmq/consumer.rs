@@ -5,14 +5,16 @@ use super::Shared;
 use super::backoff::Backoff;
 use super::broker::PRIORITIES;
 use super::trouble::BrokerTrouble;
-use futures_util::stream::{self, SelectAll, StreamExt as _};
+use futures_util::stream::{Stream, StreamExt as _};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Acker, Connection, Consumer};
 use posthaste_model::EmailId;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 const PREFETCH: u16 = 256;
 /// Rings answered together at most.
 const BATCH: usize = 256;
+/// Every so many rings the lowest priority goes first.
+const SHARE: u32 = 16;
 /// How long the first ring of a batch waits for others.
 const MOMENT: Duration = Duration::from_millis(2);
 
@@ -104,13 +108,9 @@ async fn consume_all(
     let said = |error: lapin::Error| BrokerTrouble::of(&error);
     let setup = connection.create_channel().await.map_err(said)?;
     shared.broker.declare(&setup).await?;
-    let mut deliveries = SelectAll::new();
+    let mut deliveries = Deliveries { consumers: Vec::new(), takings: 0 };
     for priority in 1..=PRIORITIES {
-        let consumer = consume(shared, connection, priority).await.map_err(said)?;
-        let channel = usize::from(priority - 1);
-        // An end is news too: the queue was deleted.
-        let until_end = consumer.map(Some).chain(stream::iter([None]));
-        deliveries.push(until_end.map(move |delivery| (channel, delivery)).boxed());
+        deliveries.consumers.push(consume(shared, connection, priority).await.map_err(said)?);
     }
     backoff.reset();
     loop {
@@ -119,9 +119,9 @@ async fn consume_all(
         let moment = Instant::now() + MOMENT;
         loop {
             match next {
-                Some((channel, Some(Ok(delivery)))) => rings.add(channel, delivery),
-                Some((_, Some(Err(error)))) => return Err(BrokerTrouble::of(&error)),
-                Some((_, None)) | None => return Err(BrokerTrouble::Closed("a queue went away".into())),
+                (channel, Some(Ok(delivery))) => rings.add(channel, delivery),
+                (_, Some(Err(error))) => return Err(BrokerTrouble::of(&error)),
+                (_, None) => return Err(BrokerTrouble::Closed("a queue went away".into())),
             }
             if rings.emails.len() >= BATCH {
                 break;
@@ -137,10 +137,54 @@ async fn consume_all(
     }
 }
 
+/// The consumers of all priorities, the highest first.
+struct Deliveries<S> {
+    consumers: Vec<S>,
+    takings: u32,
+}
+
+impl<S: Stream + Unpin> Deliveries<S> {
+    /// The next one, with the place of its consumer: of the highest priority that has any, but every so often of the
+    /// lowest, so that none starves. Cancel-safe.
+    async fn next(&mut self) -> (usize, Option<S::Item>) {
+        self.takings = self.takings.wrapping_add(1);
+        let lowest_first = self.takings.is_multiple_of(SHARE);
+        poll_fn(|context| {
+            for place in 0..self.consumers.len() {
+                let place = if lowest_first { self.consumers.len() - 1 - place } else { place };
+                if let Poll::Ready(item) = self.consumers[place].poll_next_unpin(context) {
+                    return Poll::Ready((place, item));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
 /// A channel of its own for each priority, so that the last acknowledgement of a batch stands for those before it.
 async fn consume(shared: &Shared, connection: &Connection, priority: u8) -> lapin::Result<Consumer> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let queue = shared.broker.due(priority);
     channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    #[tokio::test]
+    async fn higher_priorities_are_heard_first_and_none_starves() {
+        let consumers = vec![stream::repeat(1).take(100).boxed(), stream::repeat(5).take(100).boxed()];
+        let mut deliveries = Deliveries { consumers, takings: 0 };
+        let mut heard = [0, 0];
+        for _ in 0..64 {
+            let (place, item) = deliveries.next().await;
+            assert!(item.is_some());
+            heard[place] += 1;
+        }
+        assert_eq!(heard, [60, 4]);
+    }
 }

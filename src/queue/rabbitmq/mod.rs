@@ -107,3 +107,39 @@ impl RabbitMq {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use posthaste_model::EmailId;
+
+    fn queue(metrics: &Metrics) -> RabbitMq {
+        let url = Secret::new("amqp://127.0.0.1:1");
+        let local = InProcess::new(1);
+        RabbitMq::new(&url, "posthaste", local, Chance::new(), metrics.clone()).expect("an AMQP URL")
+    }
+
+    fn ring() -> Ring {
+        Ring { email: EmailId::from_bytes([1; 16]), priority: 3 }
+    }
+
+    #[test]
+    fn what_finds_no_place_is_dropped_and_nobody_waits() {
+        let metrics = Metrics::new();
+        // Not started: nothing leaves.
+        let queue = queue(&metrics);
+        queue.ring(&vec![ring(); BUFFER]);
+        assert!(!metrics.encode().contains("result=\"dropped\""));
+        queue.ring(&[ring(); 7]);
+        assert!(metrics.encode().contains("posthaste_rings_total{result=\"dropped\"} 7"));
+    }
+
+    #[tokio::test]
+    async fn a_process_without_its_broker_tells_its_own_worker() {
+        let queue = queue(&Metrics::new());
+        let worker = posthaste_model::WorkerId::from_bytes([1; 16]);
+        let hopper = queue.local().attach(worker, std::time::Duration::from_secs(60));
+        queue.ring(&[ring()]);
+        hopper.rung().await;
+    }
+}
