@@ -9,6 +9,12 @@ pub enum BrokerTrouble {
     /// Nobody answers there, or the conversation broke off.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    /// TLS cannot be agreed on, or its certificate is not trusted.
+    #[error("no trusted TLS connection: {0}")]
+    Tls(String),
+    /// What listens there speaks something else.
+    #[error("what listens there does not speak AMQP")]
+    NotAmqp,
     /// It does not answer in time.
     #[error("it does not answer")]
     Silent,
@@ -42,6 +48,10 @@ impl BrokerTrouble {
             Self::Unreachable(_) | Self::Silent => {
                 "start the broker, and look at host and port in AMQP_URL and at firewalls between"
             }
+            Self::Tls(_) => {
+                "write its name in AMQP_URL as the certificate has it, and name a private authority in SSL_CERT_FILE"
+            }
+            Self::NotAmqp => "look at the port in AMQP_URL; one that expects TLS needs amqps://",
             Self::Login => "look at user and password in AMQP_URL (rabbitmqctl authenticate_user)",
             Self::VirtualHost(_) => {
                 "make the virtual host (rabbitmqctl add_vhost) and give the user permissions on it; in AMQP_URL \
@@ -74,7 +84,9 @@ impl BrokerTrouble {
     pub(super) fn of(error: &Error) -> Self {
         let said = error.to_string();
         match error.kind() {
+            ErrorKind::IOError(cause) if is_of_tls(cause) => Self::Tls(cause.to_string()),
             ErrorKind::IOError(cause) => Self::Unreachable(cause.to_string()),
+            ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => Self::NotAmqp,
             ErrorKind::MissingHeartbeatError => Self::Silent,
             ErrorKind::ProtocolError(cause) => match cause.kind() {
                 AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => Self::Topology(message(cause)),
@@ -86,6 +98,10 @@ impl BrokerTrouble {
             _ => Self::Other(said),
         }
     }
+}
+
+fn is_of_tls(error: &std::io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }
 
 fn is_refused(error: &Error) -> bool {
@@ -129,6 +145,9 @@ mod tests {
         );
         let forced = protocol(320, "CONNECTION_FORCED - broker forced connection closure");
         assert!(matches!(BrokerTrouble::connecting(&forced), BrokerTrouble::Closed(_)));
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let untrusted = Error::from(std::io::Error::new(std::io::ErrorKind::InvalidData, untrusted));
+        assert!(matches!(BrokerTrouble::connecting(&untrusted), BrokerTrouble::Tls(_)));
         let refused = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
         assert!(matches!(BrokerTrouble::connecting(&refused), BrokerTrouble::Unreachable(_)));
     }
