@@ -77,7 +77,7 @@ pub(super) async fn claim(worker: Arc<Worker>) -> Result<(), Infallible> {
         let claimed = worker.claim_due(limit).await;
         drop(claiming);
         let wait = match claimed {
-            Ok(claimed) if claimed >= limit && worker.hopper.hears() && !stuck => worker.next_glance(limit),
+            Ok(true) if worker.hopper.hears() && !stuck => worker.next_glance(limit),
             // There may be more.
             Ok(true) if !stuck => continue,
             Ok(true) => TRICKLE_EVERY,
