@@ -2,7 +2,8 @@
 
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::attempt::Settlement;
-use posthaste_model::{ClientId, EmailId, Status, Timestamp};
+use posthaste_model::email::RecipientState;
+use posthaste_model::{ClientId, EmailId, RecipientStatus, Status, Timestamp};
 use std::sync::Arc;
 
 /// What became of one settlement.
@@ -25,6 +26,22 @@ pub enum CancelResult {
     NotFound,
 }
 
+/// The status after an outcome; `None` when it cannot follow. Better-informed news that came meanwhile stays, and
+/// `sent` stays while recipients are left over.
+pub(crate) fn next_status(from: Status, to: Status) -> Option<Status> {
+    use Status::{Bounced, Complained, Delivered, Sent};
+    match (from, to) {
+        _ if from == to || from.may_become(to) => Some(to),
+        (Delivered | Bounced | Complained, Sent) => Some(from),
+        _ => None,
+    }
+}
+
+/// Whether a recipient is in such a state; of unchanged ones (`None`) all are queued.
+pub(crate) fn anybody(recipients: Option<&[RecipientState]>, such: impl Fn(RecipientStatus) -> bool) -> bool {
+    recipients.map_or(such(RecipientStatus::Queued), |states| states.iter().any(|state| such(state.status)))
+}
+
 impl Store {
     /// Records outcomes, each with its events; one result per settlement, in order.
     pub async fn settle(
@@ -42,5 +59,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<CancelResult, StoreError> {
         on_engine!(self, engine => engine.cancel(client_id, email_id, now).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_is_not_undone_and_sent_never_goes_back() {
+        assert_eq!(next_status(Status::Processing, Status::Queued), Some(Status::Queued));
+        assert_eq!(next_status(Status::Sent, Status::Sent), Some(Status::Sent));
+        assert_eq!(next_status(Status::Delivered, Status::Sent), Some(Status::Delivered));
+        assert_eq!(next_status(Status::Sent, Status::Queued), None);
+        assert_eq!(next_status(Status::Cancelled, Status::Sent), None);
     }
 }

@@ -3,6 +3,9 @@
 
 mod codes;
 pub(crate) mod finders;
+mod fresh;
+
+pub(crate) use fresh::{ALL_SUPPRESSED, Fresh};
 
 pub(crate) use codes::{event_code, event_of, failure_code, failure_of, status_code, status_of};
 

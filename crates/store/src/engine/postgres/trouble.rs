@@ -16,8 +16,13 @@ pub(super) enum Trouble {
 impl Trouble {
     /// Whether the same transaction may succeed when it is run again at once: it lost against another one.
     pub(super) fn is_conflict(&self) -> bool {
-        let code = self.code();
-        code == Some(&SqlState::T_R_SERIALIZATION_FAILURE) || code == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+        // 25P02: a statement sent along with others before it failed; the first error may be one of the two.
+        let codes = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::IN_FAILED_SQL_TRANSACTION,
+        ];
+        self.code().is_some_and(|code| codes.contains(code))
     }
 
     /// Whether the connection is gone: by an error of the network, or because the server ended it.

@@ -5,52 +5,18 @@ use super::rows::state_of_client;
 use super::trouble::Trouble;
 use super::tx::{Chain, Place, Tx, client_number};
 use crate::StoreError;
-use crate::accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
-use crate::record::{
-    blobs_of, content_json, failure_code, head_json, initial_states, states_json, status_code,
-};
+use crate::accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound};
+use crate::record::{ALL_SUPPRESSED, Fresh, failure_code, status_code};
 use posthaste_model::attempt::Claim;
-use posthaste_model::email::{BlobHash, Email};
 use posthaste_model::event::{EventKind, NewEvent};
-use posthaste_model::{ClientId, EmailId, FailureCode, RecipientStatus, Status, Timestamp};
+use posthaste_model::{ClientId, EmailId, FailureCode, Status, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::sync::Arc;
-
-/// What an email that is wholly suppressed fails with.
-const ALL_SUPPRESSED: &str = "every recipient is on the suppression list";
-
-/// An email with its columns made ready, so that the writer only writes.
-struct Row {
-    email: Arc<Email>,
-    head: Vec<u8>,
-    content: Vec<u8>,
-    /// `None` when every recipient is to be tried.
-    states: Option<String>,
-    blobs: Vec<BlobHash>,
-    status: Status,
-}
-
-fn prepare(email: Arc<Email>, now: Timestamp) -> Result<Row, StoreError> {
-    let states = if email.recipients.iter().any(|recipient| recipient.suppressed.is_some()) {
-        Some(states_json(&initial_states(&email, now))?)
-    } else {
-        None
-    };
-    Ok(Row {
-        head: head_json(&email)?,
-        content: content_json(&email)?,
-        states,
-        blobs: blobs_of(&email),
-        status: initial_status(&email, now),
-        email,
-    })
-}
 
 impl Sqlite {
     pub(crate) async fn accept(&self, acceptance: Acceptance) -> Result<AcceptResult, StoreError> {
         let Acceptance { emails, idempotency, lease, revision, now } = acceptance;
-        let rows: Result<Vec<Row>, StoreError> =
-            emails.into_iter().map(|email| prepare(email, now)).collect();
+        let rows: Result<Vec<Fresh>, StoreError> =
+            emails.into_iter().map(|email| Fresh::prepare(email, now)).collect();
         let rows = rows?;
         self.write(rows.len().max(1), move |tx| {
             if let Some(claim) = &idempotency
@@ -135,19 +101,18 @@ fn keep_key(tx: &mut Tx<'_>, claim: &IdempotencyClaim) -> Result<(), Trouble> {
 /// Writes one email; the claim on it when it is leased at once.
 fn insert(
     tx: &mut Tx<'_>,
-    row: &Row,
+    row: &Fresh,
     lease: Option<Lease>,
     now: Timestamp,
 ) -> Result<Option<Claim>, Trouble> {
     let email = &row.email;
     let lease = lease.filter(|_| row.status == Status::Queued);
     let n = tx.next_email()?;
-    let chain = first_events(tx, n, row, lease.is_some(), now)?;
-    let due_at = match row.status {
-        Status::Queued => Some(lease.map_or(now, |lease| lease.until)),
-        Status::Scheduled => email.send_at,
-        _ => None,
-    };
+    let mut chain = Chain::default();
+    for event in row.first_events(lease.is_some(), now) {
+        chain = tx.append(n, chain, &event)?;
+    }
+    let due_at = row.due_at(lease, now);
     let owner = lease.map(|lease| tx.worker(lease.worker, now)).transpose()?;
     let status = if lease.is_some() { Status::Processing } else { row.status };
     let client = tx.client(email.client_id)?;
@@ -193,7 +158,7 @@ fn insert(
     if let Some(original) = email.resent_from {
         tell_original(tx, client, original, email.id, now)?;
     }
-    Ok(lease.map(|lease| first_claim(row, lease, now)))
+    Ok(lease.map(|lease| row.first_claim(lease, now)))
 }
 
 /// The timeline of the email that is sent again names its copy.
@@ -212,40 +177,4 @@ fn tell_original(
         .prepare_cached("UPDATE emails SET events = ?2, last_event = ?3, updated_at = ?4 WHERE n = ?1")?
         .execute(params![state.n, chain.length, chain.last, now.millis()])?;
     Ok(())
-}
-
-fn first_events(tx: &mut Tx<'_>, n: i64, row: &Row, leased: bool, now: Timestamp) -> Result<Chain, Trouble> {
-    let event = |kind, recipient, attempt, detail| NewEvent { kind, at: now, recipient, attempt, detail };
-    let none = Chain::default();
-    if row.status == Status::Failed {
-        return tx.append(n, none, &event(EventKind::Failed, None, 0, Some(ALL_SUPPRESSED.to_owned())));
-    }
-    let kind = if row.status == Status::Scheduled { EventKind::Scheduled } else { EventKind::Queued };
-    let mut chain = tx.append(n, none, &event(kind, None, 0, None))?;
-    for (index, recipient) in row.email.recipients.iter().enumerate() {
-        if let Some(reason) = &recipient.suppressed {
-            chain = tx.append(n, chain, &event(EventKind::Failed, Some(index), 0, Some(reason.clone())))?;
-        }
-    }
-    if leased {
-        chain = tx.append(n, chain, &event(EventKind::Processing, None, 1, None))?;
-    }
-    Ok(chain)
-}
-
-/// The claim as a worker would have got it from the table.
-fn first_claim(row: &Row, lease: Lease, now: Timestamp) -> Claim {
-    let recipients = initial_states(&row.email, now);
-    debug_assert!(recipients.iter().any(|state| state.status == RecipientStatus::Queued));
-    Claim {
-        email: Arc::clone(&row.email),
-        status: Status::Queued,
-        recipients,
-        attempt: 1,
-        fence: 1,
-        uncertain_ends: 0,
-        lease_until: lease.until,
-        sent_at: None,
-        last_error: None,
-    }
 }

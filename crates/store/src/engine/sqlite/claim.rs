@@ -5,18 +5,13 @@ use super::rows::{EMAIL_COLUMN_COUNT, EMAIL_COLUMNS, email_at, state_by_id, time
 use super::trouble::Trouble;
 use super::tx::{Chain, Place, Tx, worker_number};
 use crate::StoreError;
-use crate::claim::CLAIM_BYTES;
+use crate::claim::{CLAIM_BYTES, LEVELS, portions};
 use crate::record::{states_of, status_code, status_of};
 use posthaste_model::attempt::Claim;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::{EmailId, Status, Timestamp, WorkerId};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
-
-/// Priorities 1 to 5.
-const LEVELS: usize = 5;
-/// Every lower priority gets this part of what is claimed.
-const SHARE: usize = 16;
 
 impl Sqlite {
     pub(crate) async fn claim_due(
@@ -126,30 +121,6 @@ fn due_among(tx: &Tx<'_>, emails: &[EmailId], now: Timestamp) -> Result<Vec<i64>
     numbers.sort_unstable();
     numbers.dedup();
     Ok(numbers)
-}
-
-/// How many to take of each priority, highest first, `limit` in all: each lower one that has any gets a sixteenth, at
-/// least one; where the limit is too small for that they take turns.
-fn portions(counts: &[usize], limit: usize, turn: usize) -> Vec<usize> {
-    let mut amounts = vec![0; counts.len()];
-    let waiting: Vec<usize> = (0..counts.len()).filter(|level| counts[*level] > 0).collect();
-    let Some((_, lower)) = waiting.split_first() else { return amounts };
-    let mut left = limit;
-    if lower.len() < limit {
-        for &level in lower {
-            amounts[level] = (limit / SHARE).max(1).min(counts[level]);
-            left -= amounts[level].min(left);
-        }
-    } else if !lower.is_empty() && left > 0 && turn.is_multiple_of(4) {
-        amounts[lower[turn / 4 % lower.len()]] = 1;
-        left -= 1;
-    }
-    for &level in &waiting {
-        let more = (counts[level] - amounts[level]).min(left);
-        amounts[level] += more;
-        left -= more;
-    }
-    amounts
 }
 
 /// Leases the emails with these numbers, until their bodies reach what one answer may hold.
@@ -263,39 +234,4 @@ fn give_back(tx: &mut Tx<'_>, id: EmailId, fence: u32, owner: i64, now: Timestam
         ])?;
     tx.count_move(state.place, state.status, status);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::portions;
-    use proptest::prelude::*;
-
-    #[test]
-    fn higher_priorities_go_first_and_lower_ones_get_a_share() {
-        assert_eq!(portions(&[100, 0, 100, 0, 100], 64, 1), [56, 0, 4, 0, 4]);
-        assert_eq!(portions(&[3, 0, 100, 0, 100], 64, 1), [3, 0, 57, 0, 4]);
-        assert_eq!(portions(&[0, 0, 0, 0, 2], 64, 1), [0, 0, 0, 0, 2]);
-        assert_eq!(portions(&[9, 9, 9, 9, 9], 5, 1), [1, 1, 1, 1, 1]);
-    }
-
-    proptest! {
-        #[test]
-        fn takes_all_it_may_and_starves_nobody(
-            counts in proptest::collection::vec(0_usize..40, 5),
-            limit in 1_usize..40,
-        ) {
-            let mut ever = [0; 5];
-            for turn in 0..64 {
-                let amounts = portions(&counts, limit, turn);
-                prop_assert_eq!(amounts.iter().sum::<usize>(), limit.min(counts.iter().sum()));
-                for level in 0..5 {
-                    prop_assert!(amounts[level] <= counts[level]);
-                    ever[level] += amounts[level];
-                }
-            }
-            for level in 0..5 {
-                prop_assert!(counts[level] == 0 || ever[level] > 0, "priority {} starves", level + 1);
-            }
-        }
-    }
 }

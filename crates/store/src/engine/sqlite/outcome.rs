@@ -5,7 +5,7 @@ use super::rows::{State, state_by_id, state_of_client};
 use super::trouble::Trouble;
 use super::tx::{Chain, Tx, client_number};
 use crate::StoreError;
-use crate::outcome::{CancelResult, SettleResult};
+use crate::outcome::{CancelResult, SettleResult, anybody, next_status};
 use crate::record::{apply_changes, failure_code, states_json, states_of, status_code};
 use posthaste_model::attempt::Settlement;
 use posthaste_model::email::RecipientState;
@@ -69,17 +69,6 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
     Ok(SettleResult::Recorded)
 }
 
-/// The status after an outcome; `None` when it cannot follow. Better-informed news that came meanwhile stays, and
-/// `sent` stays while recipients are left over.
-fn next_status(from: Status, to: Status) -> Option<Status> {
-    use Status::{Bounced, Complained, Delivered, Sent};
-    match (from, to) {
-        _ if from == to || from.may_become(to) => Some(to),
-        (Delivered | Bounced | Complained, Sent) => Some(from),
-        _ => None,
-    }
-}
-
 /// Recipients' states after an outcome; `None` when it changes none.
 fn recipients_after(state: &State, settlement: &Settlement) -> Result<Option<Vec<RecipientState>>, Trouble> {
     if settlement.recipients.is_empty() && state.recipients.is_none() {
@@ -88,11 +77,6 @@ fn recipients_after(state: &State, settlement: &Settlement) -> Result<Option<Vec
     let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
     apply_changes(&mut states, &settlement.recipients, settlement.at);
     Ok(Some(states))
-}
-
-/// Whether a recipient is in such a state; of unchanged ones (`None`) all are queued.
-fn anybody(recipients: Option<&[RecipientState]>, such: impl Fn(RecipientStatus) -> bool) -> bool {
-    recipients.map_or(such(RecipientStatus::Queued), |states| states.iter().any(|state| such(state.status)))
 }
 
 fn write(
@@ -171,18 +155,4 @@ fn cancel(
         ])?;
     tx.count_move(state.place, state.status, Status::Cancelled);
     Ok(CancelResult::Cancelled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn news_is_not_undone_and_sent_never_goes_back() {
-        assert_eq!(next_status(Status::Processing, Status::Queued), Some(Status::Queued));
-        assert_eq!(next_status(Status::Sent, Status::Sent), Some(Status::Sent));
-        assert_eq!(next_status(Status::Delivered, Status::Sent), Some(Status::Delivered));
-        assert_eq!(next_status(Status::Sent, Status::Queued), None);
-        assert_eq!(next_status(Status::Cancelled, Status::Sent), None);
-    }
 }
