@@ -32,6 +32,22 @@ pub fn take_further(run: &Path, role: &str) -> Result<Seat, StartError> {
     Err(StartError::Setting(format!("{WORKERS} processes work on {} already", run.display())))
 }
 
+/// Takes every seat that anybody ever took, so that nobody works here: for work on the files themselves. An error names
+/// the process that is in the way.
+pub fn hold_data_directory(run: &Path) -> Result<Vec<Seat>, StartError> {
+    let Ok(entries) = std::fs::read_dir(run) else { return Ok(Vec::new()) };
+    let mut seats = vec![take_all(run)?];
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(name) = name.strip_suffix(".lock").filter(|name| *name != "all") else { continue };
+        let seat = take(run, name)?;
+        seats.push(seat.ok_or_else(|| {
+            StartError::Setting(format!("a process ({name}) works on {}; stop it first", run.display()))
+        })?);
+    }
+    Ok(seats)
+}
+
 fn take(run: &Path, name: &str) -> Result<Option<Seat>, StartError> {
     let system = |error| StartError::System { what: "the data directory's lock", error };
     let path = run.join(format!("{name}.lock"));
@@ -47,6 +63,20 @@ fn take(run: &Path, name: &str) -> Result<Option<Seat>, StartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_works_there_is_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = take_all(dir.path()).unwrap();
+        assert!(matches!(hold_data_directory(dir.path()), Err(StartError::Occupied(_))));
+        drop(server);
+        let worker = take_further(dir.path(), "worker").unwrap();
+        let refused = hold_data_directory(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("worker-1"), "{refused}");
+        drop(worker);
+        assert_eq!(hold_data_directory(dir.path()).unwrap().len(), 2);
+        assert!(hold_data_directory(&dir.path().join("none")).unwrap().is_empty());
+    }
 
     #[test]
     fn one_all_and_many_workers() {

@@ -18,8 +18,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// The copy of the store.
+/// The copy of an embedded store.
 pub const STORE: &str = "store.db";
+/// The copy of a store that a server keeps: a directory.
+pub const TABLES: &str = "store";
 /// The attachments.
 pub const BLOBS: &str = "blobs";
 /// The secrets that were made in the data directory.
@@ -39,12 +41,15 @@ impl Backup {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let manifest = place.with_app(async |app| {
             make_private(&self.path)?;
-            let folder = blob_folder(app)?;
-            let progress = Progress::bytes(measure_folder(&folder)?.bytes);
-            let mut copied = copy(&folder, &self.path.join(BLOBS), &progress).await?;
+            let folder = blob_folder(app);
+            let bytes =
+                folder.map_or(Ok(0), |folder| measure_folder(folder).map(|measured| measured.bytes))?;
+            let progress = Progress::bytes(bytes);
+            let mut copied = copy(folder, &self.path.join(BLOBS), &progress).await?;
             progress.say("copying the store");
-            app.store.backup(&self.path.join(STORE)).await?;
-            let later = copy(&folder, &self.path.join(BLOBS), &progress).await?;
+            let is_embedded = app.settings.store.embedded_file().is_some();
+            app.store.backup(&self.path.join(if is_embedded { STORE } else { TABLES })).await?;
+            let later = copy(folder, &self.path.join(BLOBS), &progress).await?;
             copied.blobs += later.blobs;
             copied.bytes += later.bytes;
             let secrets = copy_files(&app.data.path(SECRETS), &self.path.join(SECRETS))?;
@@ -77,17 +82,16 @@ fn manifest(app: &App, copied: CopiedBlobs, secrets: usize) -> Value {
     })
 }
 
-/// Where attachments lie as files.
-fn blob_folder(app: &App) -> Result<PathBuf, Failure> {
+/// Where attachments lie as files. Those in the store are copied with it; a bucket is copied by its own means.
+fn blob_folder(app: &App) -> Option<&Path> {
     match &app.settings.blobs {
-        BlobSettings::Files(folder) => Ok(folder.clone()),
-        BlobSettings::Store | BlobSettings::S3(_) => Err(Failure::Said(
-            "attachments are not kept as files; back their storage up by its own means".into(),
-        )),
+        BlobSettings::Files(folder) => Some(folder),
+        BlobSettings::Store | BlobSettings::S3(_) => None,
     }
 }
 
-async fn copy(from: &Path, to: &Path, progress: &Progress) -> Result<CopiedBlobs, Failure> {
+async fn copy(from: Option<&Path>, to: &Path, progress: &Progress) -> Result<CopiedBlobs, Failure> {
+    let Some(from) = from else { return Ok(CopiedBlobs::default()) };
     let (from, to, progress) = (from.to_owned(), to.to_owned(), progress.clone());
     let copied =
         tokio::task::spawn_blocking(move || copy_folder(&from, &to, &mut |bytes| progress.add(bytes)));

@@ -11,6 +11,7 @@ mod failure;
 mod installation;
 mod keys;
 mod migrate;
+mod migrate_store;
 mod output;
 mod progress;
 mod queue;
@@ -56,6 +57,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the store to this version's schema
     Migrate(migrate::Migrate),
+    /// Move the embedded store, while stopped, into an empty PostgreSQL database
+    MigrateStore(migrate_store::MigrateStore),
     /// Try every configured part; say what is wrong and how to mend it
     Doctor(doctor::Doctor),
     /// Hand in one test mail
@@ -107,6 +110,7 @@ impl Command {
         match self {
             Self::Serve(serve) => serve.run(place),
             Self::Migrate(migrate) => migrate.run(place),
+            Self::MigrateStore(migrate) => migrate.run(place),
             Self::Doctor(doctor) => return doctor.run(place),
             Self::Send(send) => send.run(place),
             Self::Client(clients) => clients.run(place),

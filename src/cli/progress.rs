@@ -18,6 +18,11 @@ impl Progress {
         Self::new(total, "{msg:22} [{bar:30}] {pos}/{len} {eta}", "working off")
     }
 
+    /// A count of rows, however many there will be.
+    pub fn rows() -> Self {
+        Self::new(0, "{msg:22} {pos} rows {elapsed}", "reading")
+    }
+
     fn new(total: u64, template: &str, message: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -4,13 +4,13 @@
 //! interrupted leaves no installation that looks whole.
 
 use super::Place;
-use super::backup::{BLOBS, MANIFEST, SECRETS, STORE, copy_files, sync};
+use super::backup::{BLOBS, MANIFEST, SECRETS, STORE, TABLES, copy_files, sync};
 use super::failure::Failure;
 use super::installation::block_on;
 use super::output::Format;
 use super::progress::Progress;
 use crate::blobs::{copy_folder, measure_folder};
-use crate::config::{BlobSettings, DataDirectory, Settings};
+use crate::config::{BlobSettings, DataDirectory, Settings, StoreSettings as Kept};
 use clap::Args;
 use posthaste_store::{Store, StoreSettings};
 use serde_json::{Value, json};
@@ -29,8 +29,8 @@ pub struct Restore {
 
 /// Where the parts go.
 struct Target {
-    store: PathBuf,
-    blobs: PathBuf,
+    store: Kept,
+    blobs: Option<PathBuf>,
     data: PathBuf,
 }
 
@@ -38,23 +38,34 @@ impl Restore {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let settings = place.load()?.settings;
         let manifest = manifest(&self.path)?;
-        let target = Target::of(&settings)?;
+        let target = Target::of(&settings);
+        target.refuse_other_kind(&self.path)?;
         target.refuse_if_occupied()?;
         let data = DataDirectory::prepare(&target.data).map_err(crate::app::StartError::from)?;
         let progress = Progress::bytes(measure_folder(&self.path.join(BLOBS))?.bytes);
-        let blobs = copy_folder(&self.path.join(BLOBS), &target.blobs, &mut |bytes| progress.add(bytes))?;
+        let blobs = match &target.blobs {
+            Some(folder) => {
+                copy_folder(&self.path.join(BLOBS), folder, &mut |bytes| progress.add(bytes))?.blobs
+            }
+            None => 0,
+        };
         copy_files(&self.path.join(SECRETS), &data.path(SECRETS))?;
         progress.say("checking the store");
-        let draft = target.store.with_extension("restoring");
-        copy_file(&self.path.join(STORE), &draft)?;
-        check(&draft)?;
-        rename_whole(&draft, &target.store)?;
+        match &target.store {
+            Kept::Sqlite(file) => {
+                let draft = file.with_extension("restoring");
+                copy_file(&self.path.join(STORE), &draft)?;
+                check(&draft)?;
+                rename_whole(&draft, file)?;
+            }
+            Kept::Postgres(url) => fill(StoreSettings::postgres(url.clone()), &self.path.join(TABLES))?,
+        }
         progress.done();
         let shape = json!({
             "restored": true,
             "data_dir": target.data.display().to_string(),
             "created_at": manifest["created_at"],
-            "blobs": blobs.blobs,
+            "blobs": blobs,
         });
         self.format.print(&shape, || {
             format!("Restored into {}; start it with `posthaste serve`.", target.data.display())
@@ -73,12 +84,13 @@ fn manifest(backup: &Path) -> Result<Value, Failure> {
 }
 
 impl Target {
-    fn of(settings: &Settings) -> Result<Self, Failure> {
-        let elsewhere =
-            |what: &str| Failure::Said(format!("{what} is kept by a server; restore it by its own means"));
-        let store = settings.store.embedded_file().ok_or_else(|| elsewhere("the store"))?.to_owned();
-        let BlobSettings::Files(blobs) = &settings.blobs else { return Err(elsewhere("the attachments")) };
-        Ok(Self { store, blobs: blobs.clone(), data: settings.data.dir.clone() })
+    fn of(settings: &Settings) -> Self {
+        let blobs = match &settings.blobs {
+            BlobSettings::Files(folder) => Some(folder.clone()),
+            // With the store, or in a bucket that has its own means.
+            BlobSettings::Store | BlobSettings::S3(_) => None,
+        };
+        Self { store: settings.store.clone(), blobs, data: settings.data.dir.clone() }
     }
 
     /// A server that runs has its files there, so that it is refused with the rest; it is named all the same.
@@ -91,7 +103,7 @@ impl Target {
                 self.data.display()
             )));
         }
-        for place in [&self.data, &self.blobs] {
+        for place in [Some(&self.data), self.blobs.as_ref()].into_iter().flatten() {
             if holds_a_file(place)
                 .map_err(|error| Failure::io(format!("{} cannot be read", place.display()), error))?
             {
@@ -101,10 +113,26 @@ impl Target {
                 )));
             }
         }
-        if self.store.exists() {
-            return Err(Failure::Said(format!("{} is there already; move it away", self.store.display())));
+        match self.store.embedded_file() {
+            Some(file) if file.exists() => {
+                Err(Failure::Said(format!("{} is there already; move it away", file.display())))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// A copy of one kind of store cannot become the other.
+    fn refuse_other_kind(&self, backup: &Path) -> Result<(), Failure> {
+        let (wanted, other) = match self.store {
+            Kept::Sqlite(_) => (STORE, "PostgreSQL; set DATABASE_URL to an empty database"),
+            Kept::Postgres(_) => {
+                (TABLES, "SQLite; restore it without DATABASE_URL, then `posthaste migrate-store`")
+            }
+        };
+        if backup.join(wanted).exists() {
+            return Ok(());
+        }
+        Err(Failure::Said(format!("{} was made from {other}", backup.display())))
     }
 }
 
@@ -144,6 +172,19 @@ fn check(store: &Path) -> Result<(), Failure> {
         let checked = opened.check_integrity().await;
         opened.close().await;
         Ok(checked?)
+    })
+}
+
+/// Fills the empty store of a server, and checks it.
+fn fill(store: StoreSettings, from: &Path) -> Result<(), Failure> {
+    block_on(async {
+        let opened = Store::open(store).await?;
+        let mut filled = opened.restore(from).await;
+        if filled.is_ok() {
+            filled = opened.check_integrity().await;
+        }
+        opened.close().await;
+        Ok(filled?)
     })
 }
 

@@ -7,6 +7,7 @@ use posthaste_model::credential::Credential;
 use posthaste_model::domain::{DkimKey, SendingDomain};
 use posthaste_model::template::Template;
 use posthaste_model::{ClientId, CredentialId, Timestamp};
+use std::time::Duration;
 
 /// Who made a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,14 @@ pub struct AuditFilter {
     pub target: Option<String>,
     /// This actor's id.
     pub actor_id: Option<String>,
+}
+
+/// A client's times as the audit trail tells them.
+pub(crate) fn retention_in_words(retention: Retention) -> String {
+    let words = |time: Option<Duration>| {
+        time.map_or_else(|| "as the installation".to_owned(), |time| format!("{} s", time.as_secs()))
+    };
+    format!("bodies {}, records {}", words(retention.bodies), words(retention.records))
 }
 
 impl Store {

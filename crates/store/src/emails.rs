@@ -60,6 +60,20 @@ pub struct EmailFilter {
     pub q: Option<String>,
 }
 
+impl EmailFilter {
+    /// Whether only conditions are set by which counts are kept.
+    pub(crate) fn is_counted(&self) -> bool {
+        let counted = Self {
+            statuses: self.statuses.clone(),
+            date_from: self.date_from,
+            date_to: self.date_to,
+            domain: self.domain.clone(),
+            ..Self::default()
+        };
+        *self == counted
+    }
+}
+
 /// An email in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailSummary {
@@ -90,7 +104,7 @@ pub struct Page {
 
 /// A place in a list, stable while new mail arrives. Opaque outside the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(pub(crate) i64);
+pub struct Cursor(pub(crate) u128);
 
 /// Text that is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,8 +125,27 @@ impl FromStr for Cursor {
         if !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(CursorError);
         }
-        i64::from_str_radix(digits, 16).map(Self).map_err(|_| CursorError)
+        u128::from_str_radix(digits, 16).map(Self).map_err(|_| CursorError)
     }
+}
+
+/// Milliseconds of the hour by which emails are counted.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+
+/// The whole hours from `from` to `to`, as a range that may be empty, and the begun ones beside it.
+pub(crate) fn hours(from: i64, to: i64) -> ((i64, i64), [(i64, i64); 2]) {
+    let first = if from == i64::MIN {
+        i64::MIN / HOUR_MS
+    } else {
+        from.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS)
+    };
+    let last = to.div_euclid(HOUR_MS);
+    if first >= last {
+        return ((0, 0), [(from, to), (0, 0)]);
+    }
+    let before = if from == i64::MIN { (0, 0) } else { (from, first * HOUR_MS) };
+    let after = if to == i64::MAX { (0, 0) } else { (last * HOUR_MS, to) };
+    ((first, last), [before, after])
 }
 
 /// By what emails are counted.
@@ -175,11 +208,22 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_others_are_refused() {
-        for n in [0, 1, 20, i64::MAX] {
+        for n in [0, 1, 20, u128::MAX] {
             assert_eq!(Cursor(n).to_string().parse(), Ok(Cursor(n)));
         }
-        for bad in ["", "20", "e", "e-1", "e+1", "eFF", "effffffffffffffffff", "x1"] {
+        for bad in ["", "20", "e", "e-1", "e+1", "eFF", "e1ffffffffffffffffffffffffffffffff", "x1"] {
             assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
         }
+    }
+
+    #[test]
+    fn whole_hours_and_what_is_left_at_both_ends() {
+        let h = HOUR_MS;
+        assert_eq!(hours(0, 2 * h), ((0, 2), [(0, 0), (2 * h, 2 * h)]));
+        assert_eq!(hours(1, 2 * h + 5), ((1, 2), [(1, h), (2 * h, 2 * h + 5)]));
+        assert_eq!(hours(5, 9), ((0, 0), [(5, 9), (0, 0)]));
+        assert_eq!(hours(h + 5, 2 * h + 9), ((0, 0), [(h + 5, 2 * h + 9), (0, 0)]));
+        let ((first, last), edges) = hours(i64::MIN, i64::MAX);
+        assert!(first < 0 && last > 0 && edges.iter().all(|(from, to)| from >= to));
     }
 }

@@ -19,6 +19,7 @@ mod outcome;
 mod record;
 mod settings;
 mod sweep;
+mod transfer;
 mod upkeep;
 mod workers;
 
@@ -33,6 +34,7 @@ pub use inbox::{InboxFilter, InboxSelection};
 pub use outcome::{CancelResult, SettleResult};
 pub use settings::{CommitObserver, EngineSettings, PostgresSettings, StoreSettings};
 pub use sweep::{QueueCounts, SweepReport};
+pub use transfer::{MoveObserver, MovedTable};
 pub use upkeep::{ErasureReport, Removed};
 pub use workers::WorkerRecord;
 
@@ -57,8 +59,7 @@ impl Store {
                 Engine::Sqlite(Arc::new(Sqlite::open(path, readers, settings).await?))
             }
             EngineSettings::Postgres(server) => {
-                Postgres::open(server, settings).await?.close().await;
-                return Err(StoreError::Unavailable("PostgreSQL cannot be used yet".into()));
+                Engine::Postgres(Arc::new(Postgres::open(server, settings).await?))
             }
         };
         Ok(Self { engine })

@@ -2,12 +2,14 @@
 //! `content`; recipients' states are one JSON list.
 
 mod codes;
+mod erased;
 pub(crate) mod finders;
 mod fresh;
 
 pub(crate) use fresh::{ALL_SUPPRESSED, Fresh};
 
 pub(crate) use codes::{event_code, event_of, failure_code, failure_of, status_code, status_of};
+pub(crate) use erased::{erase_head, withdraw};
 
 use crate::StoreError;
 use posthaste_model::attempt::RecipientChange;

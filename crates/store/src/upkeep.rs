@@ -1,5 +1,6 @@
 //! What time and operators ask of the store as a whole: retention, erasure, backup, checks.
 
+use crate::engine::Engine;
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::email::BlobHash;
 use posthaste_model::{ClientId, Timestamp};
@@ -78,9 +79,20 @@ impl Store {
         on_engine!(self, engine => engine.erase_recipient(client_id, address, now).await)
     }
 
-    /// Writes a consistent copy to the file `path` (0600, must not exist) while the store runs.
+    /// Writes a consistent copy to `path`, which must not exist, while the store runs: a file (0600), or of a store that
+    /// a server keeps a directory (0700).
     pub async fn backup(&self, path: &Path) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.backup(path).await)
+    }
+
+    /// Fills this store, which a server keeps and which must be empty, from a directory that `backup` wrote.
+    pub async fn restore(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Postgres(engine) => engine.restore(path).await,
+            Engine::Sqlite(_) => {
+                Err(StoreError::Unavailable("an embedded store is restored as a file".into()))
+            }
+        }
     }
 
     /// Brings the index behind the lists up to date. It happens by itself when the store has nothing else to do, and

@@ -1,6 +1,5 @@
 //! The engines, and the one place that branches between them.
 
-#[expect(dead_code, reason = "its operations are on their way")]
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -11,6 +10,8 @@ use std::sync::Arc;
 pub(crate) enum Engine {
     /// Embedded.
     Sqlite(Arc<sqlite::Sqlite>),
+    /// Shared by several nodes.
+    Postgres(Arc<postgres::Postgres>),
 }
 
 /// Runs an expression on whichever engine a store has; all engines have the same methods.
@@ -18,6 +19,7 @@ macro_rules! on_engine {
     ($store:expr, $engine:ident => $call:expr) => {
         match &$store.engine {
             $crate::engine::Engine::Sqlite($engine) => $call,
+            $crate::engine::Engine::Postgres($engine) => $call,
         }
     };
 }

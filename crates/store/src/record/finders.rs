@@ -95,13 +95,23 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// The number under which a key stands in an index of numbers: the first 64 bits of a digest. Two keys may
 /// share one; whoever finds an email by it asks the email's head (`FinderHead::has`).
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine that keeps numbers comes next"))]
 pub(crate) fn finder_key(kind: Kind, value: &str) -> i64 {
     let mut bytes = Vec::with_capacity(value.len() + 1);
     bytes.push(kind as u8);
     bytes.extend_from_slice(value.as_bytes());
     let BlobHash([a, b, c, d, e, f, g, h, ..]) = BlobHash::of(&bytes);
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The numbers under which an email stands in `finders`; its being there at all is no key there.
+pub(crate) fn numbers_of(head: &[u8]) -> Result<Vec<i64>, StoreError> {
+    let head = FinderHead::read(head)?;
+    let keys = head.keys()?;
+    let named = keys.iter().filter(|(kind, _)| *kind != Kind::Every);
+    let mut numbers: Vec<i64> = named.map(|(kind, value)| finder_key(*kind, value)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
 }
 
 #[cfg(test)]
@@ -142,5 +152,12 @@ mod tests {
         assert_eq!(words("Grüße GRÜSSE naïve"), ["grüsse", "grüße", "naïve"]);
         assert!(words(" -- !").is_empty());
         assert_eq!(words(&"x".repeat(1000))[0].len(), 64);
+    }
+
+    #[test]
+    fn an_email_has_each_number_once() {
+        let head =
+            br#"{"to":[["to","a@b.example"],["cc","a@b.example"]],"subject":"x x","domain":"d.example"}"#;
+        assert_eq!(numbers_of(head).unwrap().len(), 3);
     }
 }

@@ -4,7 +4,7 @@ use posthaste_model::attempt::{Claim, RecipientChange, Settlement};
 use posthaste_model::client::Client;
 use posthaste_model::email::{Content, Email, Parts, Priority, Recipient, RecipientKind, Source};
 use posthaste_model::event::{EventKind, NewEvent};
-use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Status, Timestamp, WorkerId};
+use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Secret, Status, Timestamp, WorkerId};
 use posthaste_store::{AcceptResult, Acceptance, Actor, EmailRecord, Lease, Store, StoreSettings};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,9 @@ pub fn at(seconds: i64) -> Timestamp {
 /// A fresh store of some engine, and what has to stay while it is used.
 pub struct Home {
     pub store: Store,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
+    /// The server and the database to be dropped.
+    database: Option<(String, String)>,
 }
 
 impl Home {
@@ -30,6 +32,9 @@ impl Home {
     pub async fn end(self) {
         self.store.check_integrity().await.unwrap();
         self.store.close().await;
+        if let Some((server, name)) = self.database {
+            tell(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
     }
 }
 
@@ -39,7 +44,41 @@ pub async fn sqlite() -> Home {
     for client in [acme(), rival()] {
         store.create_client(client, &actor()).await.unwrap();
     }
-    Home { store, _folder: folder }
+    Home { store, _folder: Some(folder), database: None }
+}
+
+/// A store with two clients in a new database of the server that `POSTHASTE_TEST_POSTGRES_URL` names.
+pub async fn postgres() -> Option<Home> {
+    let home = empty_postgres().await?;
+    for client in [acme(), rival()] {
+        home.store.create_client(client, &actor()).await.unwrap();
+    }
+    Some(home)
+}
+
+/// The same without clients; `None` without a server.
+pub async fn empty_postgres() -> Option<Home> {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own switch, no setting of the program")]
+    let server = std::env::var("POSTHASTE_TEST_POSTGRES_URL").ok()?;
+    let name = format!(
+        "conformance_{}_{}",
+        std::process::id(),
+        chance()[2..].iter().fold(0, |n, b| n * 256 + u64::from(*b))
+    );
+    tell(&server, &format!("CREATE DATABASE {name}")).await;
+    let (base, _) = server.rsplit_once('/').unwrap();
+    let store = Store::open(StoreSettings::postgres(Secret::new(format!("{base}/{name}")))).await.unwrap();
+    Some(Home { store, _folder: None, database: Some((server, name)) })
+}
+
+/// Tells a server something on a connection of its own.
+async fn tell(server: &str, what: &str) {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    let told = client.batch_execute(what);
+    tokio::select! {
+        told = told => told.unwrap(),
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
 }
 
 /// Ten bytes that no other call has returned.
@@ -106,6 +145,11 @@ pub fn email() -> Email {
         resent_from: None,
         decisions: Vec::new(),
     }
+}
+
+/// An email requested at a time, which its id tells too.
+pub fn email_of(time: Timestamp) -> Email {
+    Email { id: EmailId::new(time, chance()), requested_at: time, ..email() }
 }
 
 pub fn to(address: &str) -> Recipient {

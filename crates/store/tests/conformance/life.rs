@@ -65,6 +65,7 @@ impl World {
             Step::Accept { leased, later } => {
                 let mut email = email();
                 email.requested_at = at(self.now);
+                email.id = EmailId::new(email.requested_at, chance());
                 email.send_at = later.then(|| at(self.now + 30));
                 self.ids.push(email.id);
                 if leased {

@@ -166,17 +166,19 @@ async fn dates_bound_to_the_millisecond(store: &Store) {
     let mut ids = Vec::new();
     // Not in order: a clock that was set back.
     for seconds in [0, 5000, -5000, 3600, 1] {
-        let mut email = email();
-        email.requested_at = at(seconds);
-        ids.push((seconds, accept(store, vec![email]).await[0]));
+        ids.push((seconds, accept(store, vec![email_of(at(seconds))]).await[0]));
     }
     for _ in 0..2 {
         for (from, to) in [(0, 1), (0, 3600), (-5000, 5001), (-6000, 0), (2, 3600), (6000, 7000)] {
             let filter =
                 EmailFilter { date_from: Some(at(from)), date_to: Some(at(to)), ..EmailFilter::default() };
-            let wanted: Vec<EmailId> =
-                ids.iter().rev().filter(|(s, _)| (from..to).contains(s)).map(|(_, id)| *id).collect();
-            assert_eq!(list(store, &filter).await, wanted, "{from}..{to}");
+            let mut wanted: Vec<EmailId> =
+                ids.iter().filter(|(s, _)| (from..to).contains(s)).map(|(_, id)| *id).collect();
+            wanted.sort_unstable();
+            // The newest by the clock or by acceptance: here engines differ.
+            let mut found = list(store, &filter).await;
+            found.sort_unstable();
+            assert_eq!(found, wanted, "{from}..{to}");
         }
         store.catch_up().await.unwrap();
     }

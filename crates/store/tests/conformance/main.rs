@@ -11,6 +11,7 @@ mod fixture;
 mod inbox;
 mod life;
 mod list;
+mod moving;
 mod retention;
 mod settle;
 mod stats;
@@ -25,6 +26,17 @@ macro_rules! on_every_engine {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     let home = $crate::fixture::sqlite().await;
+                    super::$name(&home.store).await;
+                    home.end().await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let Some(home) = $crate::fixture::postgres().await else { return };
                     super::$name(&home.store).await;
                     home.end().await;
                 }

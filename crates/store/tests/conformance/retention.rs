@@ -18,8 +18,7 @@ crate::on_every_engine!(
 
 /// An email requested `days` ago.
 fn old(days: i64) -> Email {
-    let mut email = email();
-    email.requested_at = at(-days * 86_400);
+    let mut email = email_of(at(-days * 86_400));
     email.tags = vec!["t".into()];
     email
 }

@@ -23,8 +23,7 @@ async fn counts_by_each_key(store: &Store) {
         (4000, "b.example", vec!["y"]),
         (86_400, "b.example", vec!["y"]),
     ] {
-        let mut email = email();
-        email.requested_at = at(seconds);
+        let mut email = email_of(at(seconds));
         email.domain = domain.into();
         email.tags = tags.into_iter().map(Into::into).collect();
         accept(store, vec![email]).await;

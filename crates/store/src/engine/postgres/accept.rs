@@ -11,6 +11,7 @@ use super::listener::Listener;
 use super::rows::uuid_of;
 use crate::accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound};
 use crate::record::Fresh;
+use crate::record::finders::numbers_of;
 use crate::settings::PostgresSettings;
 use crate::{StoreError, StoreSettings};
 use group::Writer;
@@ -26,6 +27,8 @@ const WRITERS: usize = 4;
 /// An acceptance that waits for a writer.
 struct Waiting {
     rows: Vec<Fresh>,
+    /// By what each of the rows is found.
+    finders: Vec<Vec<i64>>,
     idempotency: Option<IdempotencyClaim>,
     lease: Option<Lease>,
     revision: u64,
@@ -79,8 +82,12 @@ impl Postgres {
         let Acceptance { emails, idempotency, lease, revision, now } = acceptance;
         let rows: Result<Vec<Fresh>, StoreError> =
             emails.into_iter().map(|email| Fresh::prepare(email, now)).collect();
+        let rows = rows?;
+        let finders: Result<Vec<Vec<i64>>, StoreError> =
+            rows.iter().map(|row| numbers_of(&row.head)).collect();
+        let finders = finders?;
         let (answer, answered) = oneshot::channel();
-        self.acceptor.push(Waiting { rows: rows?, idempotency, lease, revision, now, answer })?;
+        self.acceptor.push(Waiting { rows, finders, idempotency, lease, revision, now, answer })?;
         // A writer answers all it takes; a dropped one means that it died with it.
         answered.await.unwrap_or_else(|_| Err(StoreError::Uncertain("the writer stopped".into())))
     }

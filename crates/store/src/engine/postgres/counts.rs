@@ -5,13 +5,11 @@
 
 use super::session::Session;
 use super::trouble::Trouble;
+use crate::emails::HOUR_MS;
 use crate::record::status_code;
 use posthaste_model::Status;
 use std::collections::BTreeMap;
 use uuid::Uuid;
-
-/// Milliseconds of the hour by which emails are counted.
-const HOUR_MS: i64 = 3_600_000;
 
 /// Where an email is counted.
 #[derive(Clone, Copy)]

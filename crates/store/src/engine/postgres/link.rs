@@ -53,6 +53,11 @@ impl Link {
         }
     }
 
+    /// Named places to fail at, for tests.
+    pub(super) const fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Runs reads on a connection, each statement on the newest state. `work` may run again when the connection was
     /// found to be lost.
     pub(super) async fn read<T, W, F>(&self, work: W) -> Result<T, StoreError>
@@ -124,6 +129,15 @@ impl Link {
             tracing::debug!(error = %StoreError::from(error), tried, "a transaction is run again");
             tokio::time::sleep(pause(tried)).await;
         }
+    }
+
+    /// The same with another limit, for work on the whole store.
+    pub(super) async fn write_within<T, W, F>(&self, limit: Duration, work: W) -> Result<T, StoreError>
+    where
+        W: Fn(Session) -> F,
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        Self { write_limit: limit, ..self.clone() }.write(0, work).await
     }
 
     /// One transaction, once. Its beginning is sent together with the first statement of `work`.

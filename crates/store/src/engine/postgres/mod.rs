@@ -2,18 +2,36 @@
 
 mod accept;
 mod append;
+mod audit;
+mod backup;
 mod claim;
+mod clients;
+mod columns;
 mod connect;
+mod count;
 mod counts;
+mod credentials;
+mod days;
+mod domains;
+mod emails;
+mod erase;
 mod feed;
+mod inbox;
+mod integrity;
 mod link;
+mod list;
 mod listener;
+mod migrate;
 mod outcome;
+mod retention;
 mod rows;
 mod session;
 mod state;
+mod stats;
 mod sweep;
+mod templates;
 mod tls;
+mod transfer;
 mod trouble;
 mod workers;
 
@@ -23,10 +41,11 @@ use accept::Acceptor;
 use connect::Target;
 use link::Link;
 use listener::Listener;
+use posthaste_model::fault::Faults;
 use session::Session;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI32, AtomicUsize};
 use std::time::Duration;
 use trouble::Trouble;
 
@@ -41,6 +60,9 @@ pub(crate) struct Postgres {
     version: String,
     /// Turns of claims, for fairness among priorities when few are asked for.
     turns: AtomicUsize,
+    /// The day whose partitions were made last, and the oldest one that has any.
+    days_made: AtomicI32,
+    oldest_day: AtomicI32,
 }
 
 impl Postgres {
@@ -49,14 +71,21 @@ impl Postgres {
         let target = Target::read(&server)?;
         let pool = target.pool(&server)?;
         let opened = async {
-            let client = pool.get().await?;
-            connect::version(&client).await
+            let session = Session::new(pool.get().await?);
+            let version = connect::version(&session).await?;
+            migrate::run(&session, settings.migrate).await?;
+            session.settled();
+            Ok::<_, Trouble>(version)
         };
         let version = opened.await.map_err(StoreError::from)?;
         let link = Link::new(pool.clone(), &settings, server.statement);
         let listener = Arc::new(Listener::start(target, pool));
         let acceptor = Acceptor::start(&link, &listener, &server, &settings);
-        Ok(Self { link, acceptor, listener, version, turns: AtomicUsize::new(0) })
+        let turns = AtomicUsize::new(0);
+        let (days_made, oldest_day) = (AtomicI32::new(i32::MIN), AtomicI32::new(i32::MIN));
+        let store = Self { link, acceptor, listener, version, turns, days_made, oldest_day };
+        store.keep_days().await?;
+        Ok(store)
     }
 
     /// Its name.
@@ -91,6 +120,10 @@ impl Postgres {
         });
         let late = |_| StoreError::Unavailable("no answer within two seconds".into());
         tokio::time::timeout(PING_LIMIT, ping).await.map_err(late)?
+    }
+
+    fn faults(&self) -> &Faults {
+        self.link.faults()
     }
 
     /// Runs reads on a connection, each statement on the newest state; see `Link::read`.

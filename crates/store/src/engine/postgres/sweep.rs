@@ -57,8 +57,8 @@ async fn due(db: &Session, now: Timestamp) -> Result<(u64, Option<Timestamp>), T
 
 async fn queue_counts(db: &Session, now: Timestamp) -> Result<QueueCounts, Trouble> {
     let by_status = db.rows("SELECT status, count(*) FROM queue GROUP BY status", &[]);
-    let (rows, (_, oldest)) = futures_util::future::try_join(by_status, due(db, now)).await?;
-    let mut counts = QueueCounts::default();
+    let (rows, (due, oldest)) = futures_util::future::try_join(by_status, due(db, now)).await?;
+    let mut counts = QueueCounts { due, ..QueueCounts::default() };
     for row in rows {
         let (status, count) = (i64::from(row.try_get::<_, i16>(0)?), row.try_get::<_, i64>(1)? as u64);
         match status {

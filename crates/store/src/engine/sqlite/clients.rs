@@ -5,7 +5,7 @@ use super::rows::id_at;
 use super::trouble::Trouble;
 use super::tx::Tx;
 use crate::StoreError;
-use crate::configuration::Actor;
+use crate::configuration::{Actor, retention_in_words};
 use posthaste_model::client::{Client, Retention};
 use posthaste_model::{ClientId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -65,7 +65,7 @@ impl Sqlite {
         self.write_alone(move |tx| {
             let n = tx.client(id)?;
             write_retention(tx, n, retention)?;
-            tx.changed(&actor, "client.retention", &id.to_string(), Some(&in_words(retention)))
+            tx.changed(&actor, "client.retention", &id.to_string(), Some(&retention_in_words(retention)))
         })
         .await
     }
@@ -103,13 +103,6 @@ fn write_retention(tx: &Tx<'_>, client: i64, retention: Retention) -> Result<(),
         params![client, millis(retention.bodies), millis(retention.records)],
     )?;
     Ok(())
-}
-
-fn in_words(retention: Retention) -> String {
-    let words = |time: Option<Duration>| {
-        time.map_or_else(|| "as the installation".to_owned(), |time| format!("{} s", time.as_secs()))
-    };
-    format!("bodies {}, records {}", words(retention.bodies), words(retention.records))
 }
 
 fn one(connection: &Connection, which: &str, of: impl Params) -> Result<Option<Client>, Trouble> {

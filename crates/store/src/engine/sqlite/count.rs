@@ -17,7 +17,7 @@ impl Sqlite {
         self.readers
             .read(move |connection| match client_number(connection, client_id)? {
                 None => Ok(0),
-                Some(client) if is_counted(&filter) => by_counts(connection, client, &filter),
+                Some(client) if filter.is_counted() => by_counts(connection, client, &filter),
                 Some(client) => {
                     let search = Search::new(connection, client, &filter)?;
                     if let Some(count) = search.count_by_index()? {
@@ -33,18 +33,6 @@ impl Sqlite {
             })
             .await
     }
-}
-
-/// Whether only conditions are set by which counts are kept.
-fn is_counted(filter: &EmailFilter) -> bool {
-    let counted = EmailFilter {
-        statuses: filter.statuses.clone(),
-        date_from: filter.date_from,
-        date_to: filter.date_to,
-        domain: filter.domain.clone(),
-        ..EmailFilter::default()
-    };
-    *filter == counted
 }
 
 fn by_counts(connection: &Connection, client: i64, filter: &EmailFilter) -> Result<u64, Trouble> {

@@ -12,18 +12,15 @@ use super::trouble::Trouble;
 use super::tx::{Tx, client_number};
 use crate::StoreError;
 use crate::emails::EmailFilter;
-use crate::record::{damaged, mailbox, states_json, states_of, status_code};
+use crate::record::{erase_head, states_json, states_of, status_code, withdraw};
 use crate::upkeep::ErasureReport;
-use posthaste_model::email::{BlobHash, RecipientState};
+use posthaste_model::email::BlobHash;
 use posthaste_model::event::{EventKind, NewEvent};
-use posthaste_model::{ClientId, RecipientStatus, Status, Timestamp};
+use posthaste_model::{ClientId, Status, Timestamp};
 use rusqlite::params;
-use serde_json::Value;
 
 /// Emails changed in one transaction.
 const STEP: usize = 100;
-/// What stands where the address stood (RFC 2606: never a real domain).
-const ERASED: &str = "erased@erased.invalid";
 
 impl Sqlite {
     pub(crate) async fn erase_recipient(
@@ -122,25 +119,18 @@ fn erase_one(
     let n = state.n;
     let old: Vec<u8> =
         tx.connection.query_row("SELECT head FROM bodies WHERE n = ?1", [n], |row| row.get(0))?;
-    let mut head: Value = serde_json::from_slice(&old).map_err(|_| damaged("head of an email"))?;
-    let erased = replace_address(&mut head, address)?;
+    let mut head = erase_head(&old, address)?;
     let mut states = states_of(state.recipients.as_deref(), state.recipient_count, state.place.requested_at)?;
-    report.cancelled += withdraw(&mut states, &erased, now);
+    report.cancelled += withdraw(&mut states, &head.erased, now);
     let others_wait = states.iter().any(|recipient| recipient.status.is_open());
     if !others_wait {
         if drop_body(tx, n, &mut report.blobs)? {
             report.bodies += 1;
         }
-        for (part, empty) in
-            [("subject", Value::from("")), ("metadata", Value::Object(serde_json::Map::new()))]
-        {
-            head[part] = empty;
-        }
-        head["attachments"] = Value::Array(Vec::new());
+        head.empty();
     }
-    head["decisions"] = Value::Array(Vec::new());
     finders::remove(tx.connection, state.place.client, n, &old)?;
-    let new = head.to_string().into_bytes();
+    let new = head.into_bytes();
     tx.connection.execute("UPDATE bodies SET head = ?2 WHERE n = ?1", params![n, new])?;
     finders::add(tx.connection, state.place.client, n, &new)?;
     report.events += tx.connection.execute(CLEAR_EVENTS, params![state.chain.last])? as u64;
@@ -160,41 +150,6 @@ fn erase_one(
 const CLEAR_EVENTS: &str = "WITH RECURSIVE chain (id) AS (
         SELECT ?1 UNION ALL SELECT e.previous FROM events e JOIN chain USING (id) WHERE e.previous IS NOT NULL
     ) UPDATE events SET detail = NULL WHERE id IN (SELECT id FROM chain) AND detail IS NOT NULL";
-
-/// Puts something harmless where the address stood; the indexes of the recipients it concerned.
-fn replace_address(head: &mut Value, address: &str) -> Result<Vec<usize>, Trouble> {
-    let mut erased = Vec::new();
-    let recipients = head["to"].as_array_mut().ok_or_else(|| damaged("head of an email"))?;
-    for (index, recipient) in recipients.iter_mut().enumerate() {
-        let text = recipient[1].as_str().ok_or_else(|| damaged("head of an email"))?;
-        if mailbox(text)?.address.canonical() == address {
-            recipient[1] = Value::from(ERASED);
-            erased.push(index);
-        }
-    }
-    if let Some(reply_to) = head.get_mut("reply_to").and_then(Value::as_array_mut) {
-        reply_to.retain(|text| {
-            let parsed = text.as_str().and_then(|text| mailbox(text).ok());
-            parsed.is_none_or(|mailbox| mailbox.address.canonical() != address)
-        });
-    }
-    Ok(erased)
-}
-
-/// Withdraws the erased recipients that were still to be tried; how many.
-fn withdraw(states: &mut [RecipientState], erased: &[usize], now: Timestamp) -> u64 {
-    let mut withdrawn = 0;
-    for index in erased {
-        let Some(state) = states.get_mut(*index) else { continue };
-        state.last_reply = None;
-        if state.status.is_open() {
-            state.status = RecipientStatus::Cancelled;
-            state.updated_at = now;
-            withdrawn += 1;
-        }
-    }
-    withdrawn
-}
 
 fn cancel(tx: &mut Tx<'_>, state: &State, now: Timestamp) -> Result<(), Trouble> {
     let event = NewEvent {

@@ -32,13 +32,14 @@ impl Sqlite {
                 let Some(client) = client_number(connection, client_id)? else {
                     return Ok(Page { rows: Vec::new(), next: None });
                 };
-                let below = cursor.map_or(i64::MAX, |Cursor(n)| n);
+                let below = cursor.map_or(i64::MAX, |Cursor(n)| i64::try_from(n).unwrap_or(i64::MAX));
                 let mut numbers = Vec::with_capacity(limit + 1);
                 Search::new(connection, client, &filter)?.each(below, |n| {
                     numbers.push(n);
                     numbers.len() <= limit
                 })?;
-                let next = (numbers.len() > limit).then(|| Cursor(numbers[limit - 1]));
+                let next =
+                    (numbers.len() > limit).then(|| Cursor(u128::try_from(numbers[limit - 1]).unwrap_or(0)));
                 numbers.truncate(limit);
                 let rows: Result<_, Trouble> = numbers.into_iter().map(|n| summary(connection, n)).collect();
                 Ok(Page { rows: rows?, next })

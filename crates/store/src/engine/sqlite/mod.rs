@@ -23,6 +23,7 @@ mod rows;
 mod stats;
 mod sweep;
 mod templates;
+pub(crate) mod transfer;
 mod trouble;
 mod tx;
 mod workers;

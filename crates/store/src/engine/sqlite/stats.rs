@@ -4,9 +4,9 @@ use super::Sqlite;
 use super::finders::indexed_up_to;
 use super::list::number_range;
 use super::trouble::Trouble;
-use super::tx::{HOUR_MS, client_number};
+use super::tx::client_number;
 use crate::StoreError;
-use crate::emails::StatsBy;
+use crate::emails::{HOUR_MS, StatsBy, hours};
 use crate::record::finders::FinderHead;
 use crate::record::{damaged, status_of};
 use posthaste_model::{ClientId, Timestamp};
@@ -76,22 +76,6 @@ fn by_column(
         named.insert(name, sum);
     }
     Ok(named)
-}
-
-/// The whole hours from `from` to `to`, as a range that may be empty, and the begun ones beside it.
-fn hours(from: i64, to: i64) -> ((i64, i64), [(i64, i64); 2]) {
-    let first = if from == i64::MIN {
-        i64::MIN / HOUR_MS
-    } else {
-        from.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS)
-    };
-    let last = to.div_euclid(HOUR_MS);
-    if first >= last {
-        return ((0, 0), [(from, to), (0, 0)]);
-    }
-    let before = if from == i64::MIN { (0, 0) } else { (from, first * HOUR_MS) };
-    let after = if to == i64::MAX { (0, 0) } else { (last * HOUR_MS, to) };
-    ((first, last), [before, after])
 }
 
 /// Visits the counts of a client's emails requested from `from` until before `to`.
@@ -182,20 +166,4 @@ fn visit_emails(
         visit(row)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_hours_and_what_is_left_at_both_ends() {
-        let h = HOUR_MS;
-        assert_eq!(hours(0, 2 * h), ((0, 2), [(0, 0), (2 * h, 2 * h)]));
-        assert_eq!(hours(1, 2 * h + 5), ((1, 2), [(1, h), (2 * h, 2 * h + 5)]));
-        assert_eq!(hours(5, 9), ((0, 0), [(5, 9), (0, 0)]));
-        assert_eq!(hours(h + 5, 2 * h + 9), ((0, 0), [(h + 5, 2 * h + 9), (0, 0)]));
-        let ((first, last), edges) = hours(i64::MIN, i64::MAX);
-        assert!(first < 0 && last > 0 && edges.iter().all(|(from, to)| from >= to));
-    }
 }

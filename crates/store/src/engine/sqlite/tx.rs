@@ -8,8 +8,7 @@ use posthaste_model::{ClientId, Status, Timestamp, WorkerId};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 
-/// Milliseconds of the hour by which emails are counted.
-pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(super) use crate::emails::HOUR_MS;
 
 /// One write transaction.
 pub(super) struct Tx<'c> {

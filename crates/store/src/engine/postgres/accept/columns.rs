@@ -38,6 +38,7 @@ pub(super) struct Columns<'g> {
     contents: Vec<&'g [u8]>,
     bytes: Vec<i32>,
     blobs: Blobs<'g>,
+    finders: Finders,
     copies: Vec<Copy>,
     events: NewEvents,
     counts: Counts,
@@ -48,6 +49,29 @@ struct Blobs<'g> {
     hashes: Vec<&'g [u8]>,
     client_ids: Vec<Uuid>,
     ids: Vec<Uuid>,
+}
+
+/// Entries of the index behind the lists.
+#[derive(Default)]
+struct Finders {
+    keys: Vec<(Uuid, i64, Uuid)>,
+}
+
+impl Finders {
+    /// Writes them in the order of the index: neighbours share its pages.
+    async fn insert(&self, db: &Session) -> Result<(), Trouble> {
+        let mut keys = self.keys.clone();
+        keys.sort_unstable();
+        let client_ids: Vec<Uuid> = keys.iter().map(|(client_id, ..)| *client_id).collect();
+        let numbers: Vec<i64> = keys.iter().map(|(_, number, _)| *number).collect();
+        let ids: Vec<Uuid> = keys.iter().map(|(.., id)| *id).collect();
+        db.run(
+            "INSERT INTO finders (client_id, key, id) SELECT * FROM unnest($1::uuid[], $2::int8[], $3::uuid[])",
+            &[&client_ids, &numbers, &ids],
+        )
+        .await?;
+        Ok(())
+    }
 }
 
 /// An email that is sent again as a new one.
@@ -65,7 +89,9 @@ impl<'g> Columns<'g> {
     pub(super) fn of(group: &'g [Waiting]) -> Self {
         let mut columns = Self::default();
         for waiting in group {
-            for row in &waiting.rows {
+            for (row, finders) in waiting.rows.iter().zip(&waiting.finders) {
+                let key = (uuid_of!(row.email.client_id), uuid_of!(row.email.id));
+                columns.finders.keys.extend(finders.iter().map(|number| (key.0, *number, key.1)));
                 columns.push(row, waiting.lease, waiting.now);
             }
         }
@@ -121,6 +147,7 @@ impl<'g> Columns<'g> {
             Box::pin(self.insert_contents(db)),
             Box::pin(self.insert_queue(db)),
             Box::pin(self.events.insert(db)),
+            Box::pin(self.finders.insert(db)),
         ];
         if !self.blobs.ids.is_empty() {
             statements.push(Box::pin(self.insert_blobs(db)));

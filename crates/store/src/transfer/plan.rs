@@ -1,0 +1,236 @@
+//! What is moved: for each table of the target the question to the source that yields its rows.
+
+use super::{Cell, Kind};
+use crate::StoreError;
+use crate::record::finders;
+
+/// A table of the target.
+pub(crate) struct Part {
+    /// Its name.
+    pub table: &'static str,
+    /// Its columns, in the order of `select`.
+    pub columns: &'static [(&'static str, Kind)],
+    /// What the source is asked.
+    pub select: &'static str,
+    /// What a row of the source becomes.
+    pub makes: Makes,
+}
+
+/// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
+/// from the heads, numbers and ranges of numbers not at all.
+pub(crate) const TABLES: [&str; 22] = [
+    "installation",
+    "clients",
+    "credentials",
+    "domains",
+    "dkim_keys",
+    "templates",
+    "template_versions",
+    "audit",
+    "emails",
+    "bodies",
+    "events",
+    "finders",
+    "domain_names",
+    "counts",
+    "tag_counts",
+    "hours",
+    "idempotency",
+    "blob_references",
+    "workers",
+    "inbox",
+    "bodies_left",
+    "migrations",
+];
+
+use Kind::{Big, Bool, Bytes, Id, Int, Small, Text};
+
+/// What becomes of a row of the source.
+pub(crate) enum Makes {
+    /// A row of the target.
+    Row,
+    /// Client, id and head of an email: its entries in the index behind the lists.
+    Entries,
+}
+
+impl Part {
+    /// The rows of the target that a row of the source becomes.
+    pub(crate) fn rows(&self, row: Vec<Cell>) -> Result<Vec<Vec<Cell>>, StoreError> {
+        match (&self.makes, row.as_slice()) {
+            (Makes::Entries, [client, id, head]) => {
+                let numbers = finders::numbers_of(head.bytes())?;
+                let entry = |key| vec![client.clone(), Cell::Number(key), id.clone()];
+                Ok(numbers.into_iter().map(entry).collect())
+            }
+            _ => Ok(vec![row]),
+        }
+    }
+}
+
+/// All parts, in an order in which each may be written.
+pub(crate) const PARTS: [Part; 18] = [
+    Part {
+        table: "clients",
+        columns: &[
+            ("n", Big), ("id", Id), ("name", Text), ("department", Text), ("is_active", Bool),
+            ("created_at", Big), ("retain_bodies", Big), ("retain_records", Big),
+        ],
+        select: "SELECT n, id, name, department, is_active, created_at, retain_bodies, retain_records FROM clients",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "credentials",
+        columns: &[
+            ("n", Big), ("id", Id), ("client_id", Id), ("name", Text), ("prefix", Text), ("key_hash", Bytes),
+            ("mode", Text), ("permissions", Text), ("domain", Text), ("rate_limit", Text), ("is_active", Bool),
+            ("expires_at", Big), ("created_at", Big), ("revoked_at", Big), ("retires_at", Big),
+        ],
+        select: "SELECT k.n, k.id, c.id, k.name, k.prefix, k.key_hash, k.mode, k.permissions, k.domain, k.rate_limit,
+                k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at
+            FROM credentials k JOIN clients c ON c.n = k.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "domains",
+        columns: &[
+            ("n", Big), ("id", Id), ("client_id", Id), ("name", Text), ("default_from", Text),
+            ("bounce_webhook_enabled", Bool), ("created_at", Big),
+        ],
+        select: "SELECT d.n, d.id, c.id, d.name, d.default_from, d.bounce_webhook_enabled, d.created_at
+            FROM domains d LEFT JOIN clients c ON c.n = d.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "dkim_keys",
+        columns: &[
+            ("domain", Text), ("selector", Text), ("sealed_key", Bytes), ("algorithm", Text), ("is_active", Bool),
+            ("created_at", Big),
+        ],
+        select: "SELECT domain, selector, sealed_key, algorithm, is_active, created_at FROM dkim_keys",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "templates",
+        columns: &[("client_id", Id), ("code", Text), ("version", Int)],
+        select: "SELECT c.id, t.code, t.version FROM templates t JOIN clients c ON c.n = t.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "template_versions",
+        columns: &[
+            ("client_id", Id), ("code", Text), ("version", Int), ("id", Id), ("name", Text), ("subject", Text),
+            ("html", Text), ("text", Text), ("variables_schema", Text), ("created_at", Big), ("updated_at", Big),
+        ],
+        select: "SELECT c.id, v.code, v.version, v.id, v.name, v.subject, v.html, v.text, v.variables_schema,
+                v.created_at, v.updated_at
+            FROM template_versions v JOIN clients c ON c.n = v.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "audit",
+        columns: &[
+            ("id", Big), ("at", Big), ("actor_kind", Text), ("actor_id", Text), ("actor_address", Text),
+            ("action", Text), ("target", Text), ("detail", Text),
+        ],
+        select: "SELECT id, at, actor_kind, actor_id, actor_address, action, target, detail FROM audit",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "workers",
+        columns: &[
+            ("n", Big), ("id", Id), ("node", Text), ("pid", Big), ("roles", Text), ("host", Text),
+            ("started_at", Big), ("last_seen", Big), ("is_dead", Bool),
+        ],
+        select: "SELECT n, id, node, pid, roles, host, started_at, last_seen, is_dead FROM workers",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "events",
+        // The day an event was written is that of its time, as far as anybody can tell now.
+        columns: &[
+            ("client_id", Id), ("email_id", Id), ("id", Big), ("at", Big), ("seq", Int), ("day", Int),
+            ("attempt", Int), ("recipient", Int), ("kind", Small), ("detail", Text),
+        ],
+        select: "SELECT c.id, e.id, v.id, v.at, v.seq, v.at / 86400000, v.attempt, v.recipient, v.kind, v.detail
+            FROM events v JOIN emails e ON e.n = v.n JOIN clients c ON c.n = e.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "emails",
+        columns: &[
+            ("client_id", Id), ("id", Id), ("requested_at", Big), ("updated_at", Big), ("due_at", Big),
+            ("sent_at", Big), ("lease_owner", Id), ("recipient_count", Int), ("fence", Int), ("attempts", Int),
+            ("uncertain_ends", Int), ("events", Int), ("status", Small), ("priority", Small),
+            ("failure_code", Small), ("domain", Text), ("failure_message", Text), ("error", Text),
+            ("provider", Text), ("provider_message_id", Text), ("recipients", Text),
+        ],
+        select: "SELECT c.id, e.id, e.requested_at, e.updated_at, e.due_at, e.sent_at, w.id, e.recipient_count,
+                e.fence, e.attempts, e.uncertain_ends, e.events, e.status, e.priority, e.failure_code, d.name,
+                e.failure_message, e.error, e.provider, e.provider_message_id, e.recipients
+            FROM emails e JOIN clients c ON c.n = e.client JOIN domain_names d ON d.n = e.domain
+                LEFT JOIN workers w ON w.n = e.lease_owner",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "heads",
+        columns: &[("client_id", Id), ("id", Id), ("head", Bytes)],
+        select: "SELECT c.id, e.id, b.head FROM bodies b JOIN emails e ON e.n = b.n JOIN clients c ON c.n = e.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "contents",
+        columns: &[("client_id", Id), ("id", Id), ("content", Bytes)],
+        select: "SELECT c.id, e.id, b.content FROM bodies b JOIN emails e ON e.n = b.n
+                JOIN clients c ON c.n = e.client WHERE b.content IS NOT NULL",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "finders",
+        columns: &[("client_id", Id), ("key", Big), ("id", Id)],
+        select: "SELECT c.id, e.id, b.head FROM bodies b JOIN emails e ON e.n = b.n JOIN clients c ON c.n = e.client",
+        makes: Makes::Entries,
+    },
+    Part {
+        table: "blob_references",
+        columns: &[("sha256", Bytes), ("client_id", Id), ("id", Id)],
+        select: "SELECT r.sha256, c.id, e.id FROM blob_references r JOIN emails e ON e.n = r.n
+                JOIN clients c ON c.n = e.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "counts",
+        columns: &[
+            ("client_id", Id), ("hour", Int), ("domain", Text), ("status", Small), ("slot", Small), ("amount", Big),
+        ],
+        select: "SELECT c.id, k.hour, d.name, k.status, 0, k.amount FROM counts k JOIN clients c ON c.n = k.client
+                JOIN domain_names d ON d.n = k.domain",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "tag_counts",
+        columns: &[("client_id", Id), ("hour", Int), ("tag", Text), ("slot", Small), ("amount", Big)],
+        select: "SELECT c.id, k.hour, k.tag, 0, k.amount FROM tag_counts k JOIN clients c ON c.n = k.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "idempotency",
+        columns: &[
+            ("client_id", Id), ("endpoint", Text), ("key", Text), ("fingerprint", Bytes), ("answer", Bytes),
+            ("keep_until", Big),
+        ],
+        select: "SELECT c.id, i.endpoint, i.key, i.fingerprint, i.answer, i.keep_until FROM idempotency i
+                JOIN clients c ON c.n = i.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "inbox",
+        columns: &[
+            ("n", Big), ("id", Id), ("client_id", Id), ("email_id", Id), ("mail_from", Text), ("recipients", Text),
+            ("subject", Text), ("sender", Text), ("size", Big), ("sha256", Bytes), ("received_at", Big),
+        ],
+        select: "SELECT i.n, i.id, c.id, i.email_id, i.mail_from, i.recipients, i.subject, i.sender, i.size,
+                i.sha256, i.received_at
+            FROM inbox i JOIN clients c ON c.n = i.client",
+        makes: Makes::Row,
+    },
+];
