@@ -23,8 +23,7 @@ pub fn at(seconds: i64) -> Timestamp {
 pub struct Home {
     pub store: Store,
     _folder: Option<tempfile::TempDir>,
-    /// The server and the database to be dropped.
-    database: Option<(String, String)>,
+    database: Option<Database>,
 }
 
 impl Home {
@@ -32,8 +31,8 @@ impl Home {
     pub async fn end(self) {
         self.store.check_integrity().await.unwrap();
         self.store.close().await;
-        if let Some((server, name)) = self.database {
-            tell(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        if let Some(database) = self.database {
+            database.remove().await;
         }
     }
 }
@@ -58,17 +57,50 @@ pub async fn postgres() -> Option<Home> {
 
 /// The same without clients; `None` without a server.
 pub async fn empty_postgres() -> Option<Home> {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own switch, no setting of the program")]
-    let server = std::env::var("POSTHASTE_TEST_POSTGRES_URL").ok()?;
-    let name = format!(
-        "conformance_{}_{}",
-        std::process::id(),
-        chance()[2..].iter().fold(0, |n, b| n * 256 + u64::from(*b))
-    );
-    tell(&server, &format!("CREATE DATABASE {name}")).await;
-    let (base, _) = server.rsplit_once('/').unwrap();
-    let store = Store::open(StoreSettings::postgres(Secret::new(format!("{base}/{name}")))).await.unwrap();
-    Some(Home { store, _folder: None, database: Some((server, name)) })
+    let database = Database::create().await?;
+    let store = Store::open(database.settings()).await.unwrap();
+    Some(Home { store, _folder: None, database: Some(database) })
+}
+
+/// A new database of the server that `POSTHASTE_TEST_POSTGRES_URL` names.
+pub struct Database {
+    server: String,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    pub async fn create() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "the tests' own switch, no setting of the program")]
+        let server = std::env::var("POSTHASTE_TEST_POSTGRES_URL").ok()?;
+        let number = chance()[2..].iter().fold(0, |number, byte| number * 256 + u64::from(*byte));
+        let name = format!("conformance_{}_{number}", std::process::id());
+        tell(&server, &format!("CREATE DATABASE {name}")).await;
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let url = format!("{base}/{name}");
+        Some(Self { server, name, url })
+    }
+
+    pub fn settings(&self) -> StoreSettings {
+        StoreSettings::postgres(Secret::new(self.url.clone()))
+    }
+
+    /// Runs statements on a connection of its own.
+    pub async fn tell(&self, what: &str) {
+        tell(&self.url, what).await;
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::select! {
+            row = client.query_one(sql, &[]) => row.unwrap().get(0),
+            ended = connection => panic!("the connection ended: {ended:?}"),
+        }
+    }
+
+    pub async fn remove(self) {
+        tell(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+    }
 }
 
 /// Tells a server something on a connection of its own.

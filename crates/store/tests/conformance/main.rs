@@ -12,6 +12,7 @@ mod inbox;
 mod life;
 mod list;
 mod moving;
+mod postgres_schema;
 mod retention;
 mod settle;
 mod stats;

@@ -79,8 +79,9 @@ async fn make(db: &Session, today: i32) -> Result<i32, Trouble> {
     };
     let missing: Vec<i32> = wanted.iter().filter(is_missing).copied().collect();
     make_days(db, &missing).await?;
-    db.run("INSERT INTO event_days SELECT $1, last_value FROM event_ids ON CONFLICT DO NOTHING", &[&today])
-        .await?;
+    // A day earlier than it is: an event that is written at midnight may have its day before its number.
+    let noted = "INSERT INTO event_days SELECT $1, last_value FROM event_ids ON CONFLICT DO NOTHING";
+    db.run(noted, &[&(today - 1)]).await?;
     Ok(days_before(db, "emails", i32::MAX).await?.first().copied().unwrap_or(today))
 }
 

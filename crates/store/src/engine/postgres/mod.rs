@@ -84,7 +84,9 @@ impl Postgres {
         let turns = AtomicUsize::new(0);
         let (days_made, oldest_day) = (AtomicI32::new(i32::MIN), AtomicI32::new(i32::MIN));
         let store = Self { link, acceptor, listener, version, turns, days_made, oldest_day };
-        store.keep_days().await?;
+        if let Err(error) = store.keep_days().await {
+            tracing::warn!(%error, "the partitions of the days to come were not made; retention tries again");
+        }
         Ok(store)
     }
 

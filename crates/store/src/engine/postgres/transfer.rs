@@ -81,7 +81,7 @@ async fn finish(db: &Session, outline: &Outline) -> Result<(), Trouble> {
     .await?;
     db.execute("UPDATE installation SET revision = $1", &[&(outline.revision + 1)]).await?;
     db.query_one("SELECT setval('event_ids', $1)", &[&outline.last_event]).await?;
-    db.execute("INSERT INTO event_days VALUES (today(), $1)", &[&outline.last_event]).await?;
+    db.execute("INSERT INTO event_days VALUES (today() - 1, $1)", &[&outline.last_event]).await?;
     go_on_with_numbers(db).await?;
     // Plans made for empty tables would be bad ones until the server looks by itself.
     Ok(db.batch_execute("ANALYZE").await?)
