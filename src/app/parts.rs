@@ -10,7 +10,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::cache::SharedCache;
-use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
+use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings, StoreSettings};
 use crate::directory::Directory;
 use crate::dispatch::Way;
 use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
@@ -179,9 +179,6 @@ fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
         let message = "attachments.link_above_bytes: links need http.public_url; set PUBLIC_URL";
         return Err(StartError::Setting(message.into()));
     }
-    if settings.store.embedded_file().is_none() {
-        return missing("store.url", "store but the embedded one", "leave DATABASE_URL out, or name a file");
-    }
     match settings.blobs {
         BlobSettings::Files(_) | BlobSettings::S3(_) => Ok(()),
         BlobSettings::Store => missing("blobs.dir", "storage of files in the database", "set BLOBS_DIR"),
@@ -211,15 +208,16 @@ async fn open_store(
     options: &BuildOptions,
     metrics: &Metrics,
 ) -> Result<Store, StartError> {
-    let Some(path) = settings.store.embedded_file() else {
-        return Err(StartError::Setting("store.url: this version has the embedded store only".into()));
+    let chosen = match &settings.store {
+        StoreSettings::Sqlite(path) => posthaste_store::StoreSettings::new(path),
+        StoreSettings::Postgres(url) => posthaste_store::StoreSettings::postgres(url.clone()),
     };
     let observed = metrics.clone();
     let open = posthaste_store::StoreSettings {
         migrate: options.migrate,
         faults: options.faults.clone(),
         observer: Arc::new(move |rows, time| observed.store_commit(rows, time.as_secs_f64())),
-        ..posthaste_store::StoreSettings::new(path)
+        ..chosen
     };
     Ok(Store::open(open).await?)
 }

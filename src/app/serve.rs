@@ -74,7 +74,8 @@ impl Roles {
 pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> Result<(), StartError> {
     let data = crate::config::DataDirectory::prepare(&settings.data.dir)?;
     let seat = match roles {
-        Roles::ALL => lock::take_all(&data.path("run"))?,
+        // Where a server keeps the store any number of nodes may be everything.
+        Roles::ALL if settings.store.embedded_file().is_some() => lock::take_all(&data.path("run"))?,
         further => lock::take_further(&data.path("run"), &further.words().replace(',', "-"))?,
     };
     let mut stop = StopSignals::listen()?;

@@ -51,7 +51,7 @@ impl Postgres {
         if self.days_made.swap(today, Ordering::Relaxed) == today {
             return Ok(());
         }
-        match self.write(0, |db| async move { make(&db, today).await }).await {
+        match self.link.unnoticed().write(0, |db| async move { make(&db, today).await }).await {
             Ok(oldest) => {
                 self.oldest_day.store(oldest, Ordering::Relaxed);
                 Ok(())
