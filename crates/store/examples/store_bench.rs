@@ -1,12 +1,13 @@
 //! What a message's life costs the writer: accept with the lease in the same commit, then settle, in groups.
 //!
-//! `cargo run --release -p posthaste-store --example store_bench [-- MESSAGES [CALLERS]]`
+//! `cargo run --release -p posthaste-store --example store_bench [-- MESSAGES [CALLERS [URL]]]`; with the URL of a
+//! PostgreSQL database that is empty, on that.
 
 use posthaste_model::attempt::{Claim, RecipientChange, Settlement};
 use posthaste_model::client::Client;
 use posthaste_model::email::{Content, Email, Parts, Priority, Recipient, RecipientKind, Source};
 use posthaste_model::event::{EventKind, NewEvent};
-use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Status, Timestamp, WorkerId};
+use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Secret, Status, Timestamp, WorkerId};
 use posthaste_store::{
     AcceptResult, Acceptance, Actor, EmailFilter, Lease, Store, StoreError, StoreSettings,
 };
@@ -24,19 +25,25 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 async fn main() -> Outcome<()> {
     let messages: u64 = std::env::args().nth(1).map_or(Ok(20_000), |text| text.parse())?;
     let only = std::env::args().nth(2).map(|text| text.parse::<u64>()).transpose()?;
+    let url = std::env::args().nth(3);
     for callers in [1, 64, 256].into_iter().filter(|callers| only.is_none_or(|only| only == *callers)) {
         let folder = std::env::temp_dir().join(format!("posthaste-bench-{}-{callers}", std::process::id()));
-        let outcome = measure(&folder, callers, if callers == 1 { messages / 10 } else { messages }).await;
-        std::fs::remove_dir_all(&folder)?;
+        let settings = match &url {
+            Some(url) => StoreSettings::postgres(Secret::new(url.clone())),
+            None => StoreSettings::new(folder.join("posthaste.db")),
+        };
+        let outcome = measure(settings, callers, if callers == 1 { messages / 10 } else { messages }).await;
+        if url.is_none() {
+            std::fs::remove_dir_all(&folder)?;
+        }
         outcome?;
     }
     Ok(())
 }
 
-async fn measure(folder: &std::path::Path, callers: u64, messages: u64) -> Outcome<()> {
+async fn measure(mut settings: StoreSettings, callers: u64, messages: u64) -> Outcome<()> {
     let (busy, commits) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (busy_, commits_) = (Arc::clone(&busy), Arc::clone(&commits));
-    let mut settings = StoreSettings::new(folder.join("posthaste.db"));
     settings.observer = Arc::new(move |_, time: Duration| {
         busy_.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
         commits_.fetch_add(1, Ordering::Relaxed);

@@ -30,44 +30,54 @@ impl Postgres {
         if released > 0 {
             self.listener.ring();
         }
-        let (due, oldest_due_at) = self.read(|db| async move { due(&db, now).await }).await?;
-        Ok(SweepReport { released, due, oldest_due_at })
+        let look = self.look(now).await?;
+        Ok(SweepReport { released, due: look.due, oldest_due_at: look.oldest })
     }
 
     pub(crate) async fn queue_counts(&self, now: Timestamp) -> Result<QueueCounts, StoreError> {
-        self.read(|db| async move { queue_counts(&db, now).await }).await
+        let Look { due, oldest, by_status } = self.look(now).await?;
+        let mut counts = QueueCounts { due, ..QueueCounts::default() };
+        for (status, count) in by_status {
+            match status {
+                s if s == status_code(Status::Scheduled) => counts.scheduled = count,
+                s if s == status_code(Status::Processing) => counts.processing = count,
+                // Queued, held ones too; sent, with recipients left over.
+                _ => counts.pending += count,
+            }
+        }
+        counts.oldest_due_seconds = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
+        Ok(counts)
+    }
+
+    async fn look(&self, now: Timestamp) -> Result<Look, StoreError> {
+        self.read(|db| async move { look(&db, now).await }).await
     }
 }
 
-/// How many emails are due, and since when the first of them.
-async fn due(db: &Session, now: Timestamp) -> Result<(u64, Option<Timestamp>), Trouble> {
-    let row = db
-        .one(
-            "SELECT sum(d.count)::int8, min(d.first) FROM generate_series(1, 5) AS p(priority), LATERAL (
-                SELECT count(*), min(due_at) AS first FROM queue
-                WHERE priority = p.priority::int2 AND due_at <= $1
-             ) AS d",
+/// The queue at a glance.
+#[derive(Default)]
+struct Look {
+    due: u64,
+    /// Since when the longest waiting due email is due.
+    oldest: Option<Timestamp>,
+    by_status: Vec<(i64, u64)>,
+}
+
+/// Reads the queue once.
+async fn look(db: &Session, now: Timestamp) -> Result<Look, Trouble> {
+    let rows = db
+        .rows(
+            "SELECT status, count(*), count(*) FILTER (WHERE due_at <= $1), min(due_at) FILTER (WHERE due_at <= $1)
+             FROM queue GROUP BY status",
             &[&now.millis()],
         )
         .await?;
-    let count: Option<i64> = row.try_get(0)?;
-    let oldest: Option<i64> = row.try_get(1)?;
-    Ok((count.unwrap_or(0) as u64, oldest.map(Timestamp::from_millis)))
-}
-
-async fn queue_counts(db: &Session, now: Timestamp) -> Result<QueueCounts, Trouble> {
-    let by_status = db.rows("SELECT status, count(*) FROM queue GROUP BY status", &[]);
-    let (rows, (due, oldest)) = futures_util::future::try_join(by_status, due(db, now)).await?;
-    let mut counts = QueueCounts { due, ..QueueCounts::default() };
+    let mut found = Look::default();
     for row in rows {
-        let (status, count) = (i64::from(row.try_get::<_, i16>(0)?), row.try_get::<_, i64>(1)? as u64);
-        match status {
-            s if s == status_code(Status::Scheduled) => counts.scheduled = count,
-            s if s == status_code(Status::Processing) => counts.processing = count,
-            // Queued, held ones too; sent, with recipients left over.
-            _ => counts.pending += count,
-        }
+        found.by_status.push((i64::from(row.try_get::<_, i16>(0)?), row.try_get::<_, i64>(1)? as u64));
+        found.due += row.try_get::<_, i64>(2)? as u64;
+        let oldest = row.try_get::<_, Option<i64>>(3)?.map(Timestamp::from_millis);
+        found.oldest = found.oldest.into_iter().chain(oldest).min();
     }
-    counts.oldest_due_seconds = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
-    Ok(counts)
+    Ok(found)
 }
