@@ -10,7 +10,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::cache::SharedCache;
-use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings, StoreSettings};
+use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
 use crate::directory::Directory;
 use crate::dispatch::Way;
 use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
@@ -208,16 +208,12 @@ async fn open_store(
     options: &BuildOptions,
     metrics: &Metrics,
 ) -> Result<Store, StartError> {
-    let chosen = match &settings.store {
-        StoreSettings::Sqlite(path) => posthaste_store::StoreSettings::new(path),
-        StoreSettings::Postgres(url) => posthaste_store::StoreSettings::postgres(url.clone()),
-    };
     let observed = metrics.clone();
     let open = posthaste_store::StoreSettings {
         migrate: options.migrate,
         faults: options.faults.clone(),
         observer: Arc::new(move |rows, time| observed.store_commit(rows, time.as_secs_f64())),
-        ..chosen
+        ..settings.store.to_open()
     };
     Ok(Store::open(open).await?)
 }

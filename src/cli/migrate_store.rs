@@ -6,9 +6,9 @@ use super::installation::block_on;
 use super::output::{Format, table};
 use super::progress::Progress;
 use crate::app::hold_data_directory;
+use crate::config::StoreSettings;
 use clap::Args;
-use posthaste_model::Secret;
-use posthaste_store::{MovedTable, Store, StoreSettings};
+use posthaste_store::{MovedTable, Store};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,38 +28,22 @@ pub struct MigrateStore {
 impl MigrateStore {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let settings = place.load()?.settings;
-        let from = match &self.from {
-            Some(url) => sqlite_path(url)?,
-            None => settings.data.dir.join("posthaste.db"),
-        };
-        let to = match (self.to, settings.store) {
-            (Some(url), _) => Secret::new(url),
-            (None, crate::config::StoreSettings::Postgres(url)) => url,
-            (None, crate::config::StoreSettings::Sqlite(_)) => {
-                return Err(Failure::Usage(
-                    "say where to with --to postgres://..., or set DATABASE_URL".into(),
-                ));
-            }
-        };
-        if !["postgres://", "postgresql://"].iter().any(|scheme| to.expose().starts_with(scheme)) {
-            return Err(Failure::Usage("--to: write postgres://USER@HOST/NAME".into()));
-        }
+        let from = self.from.as_deref().map_or_else(
+            || Some(settings.data.dir.join("posthaste.db")),
+            |url| StoreSettings::of_url(url)?.embedded_file().map(Path::to_owned),
+        );
+        let from = from.ok_or_else(|| Failure::Usage("--from: name the file of an embedded store".into()))?;
+        let to = self.to.as_deref().map_or(Some(settings.store), StoreSettings::of_url);
+        let to = to.filter(|to| to.embedded_file().is_none()).ok_or_else(|| {
+            Failure::Usage("--to: write the URL of a server's database, or set DATABASE_URL to it".into())
+        })?;
         if !from.is_file() {
             return Err(Failure::Said(format!("{} is no store: there is no such file", from.display())));
         }
         // Held to the end: nobody may start on it meanwhile.
         let _seats = hold_data_directory(&run_folder(&from))?;
-        let moved = block_on(take_over(&from, to))?;
+        let moved = block_on(take_over(&from, &to))?;
         self.format.print(&shape(&from, &moved), || said(&from, &moved))
-    }
-}
-
-/// The path in `sqlite://PATH`.
-fn sqlite_path(url: &str) -> Result<PathBuf, Failure> {
-    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
-    match path.map(|path| path.split('?').next().unwrap_or(path)) {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(Failure::Usage("--from: write sqlite://PATH".into())),
     }
 }
 
@@ -69,11 +53,11 @@ fn run_folder(store: &Path) -> PathBuf {
     folder.unwrap_or(Path::new(".")).join("run")
 }
 
-async fn take_over(from: &Path, to: Secret) -> Result<Vec<MovedTable>, Failure> {
-    let source = Store::open(StoreSettings::new(from)).await?;
+async fn take_over(from: &Path, to: &StoreSettings) -> Result<Vec<MovedTable>, Failure> {
+    let source = Store::open(posthaste_store::StoreSettings::new(from)).await?;
     let moved = async {
         source.check_integrity().await?;
-        let target = Store::open(StoreSettings::postgres(to)).await?;
+        let target = Store::open(to.to_open()).await?;
         let progress = Progress::rows();
         let bar = progress.clone();
         let observer = Arc::new(move |table, rows| {
@@ -128,12 +112,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_is_a_file() {
-        assert_eq!(sqlite_path("sqlite:///var/lib/p.db").unwrap(), PathBuf::from("/var/lib/p.db"));
-        assert_eq!(sqlite_path("sqlite://data/p.db?mode=ro").unwrap(), PathBuf::from("data/p.db"));
-        for bad in ["postgres://h/d", "sqlite://", "p.db"] {
-            assert!(sqlite_path(bad).is_err(), "{bad}");
-        }
+    fn seats_lie_beside_the_store() {
         assert_eq!(run_folder(Path::new("p.db")), PathBuf::from("./run"));
+        assert_eq!(run_folder(Path::new("/data/p.db")), PathBuf::from("/data/run"));
     }
 }

@@ -10,9 +10,9 @@ use super::installation::block_on;
 use super::output::Format;
 use super::progress::Progress;
 use crate::blobs::{copy_folder, measure_folder};
-use crate::config::{BlobSettings, DataDirectory, Settings, StoreSettings as Kept};
+use crate::config::{BlobSettings, DataDirectory, Settings, StoreSettings};
 use clap::Args;
-use posthaste_store::{Store, StoreSettings};
+use posthaste_store::Store;
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -29,7 +29,7 @@ pub struct Restore {
 
 /// Where the parts go.
 struct Target {
-    store: Kept,
+    store: StoreSettings,
     blobs: Option<PathBuf>,
     data: PathBuf,
 }
@@ -51,14 +51,14 @@ impl Restore {
         };
         copy_files(&self.path.join(SECRETS), &data.path(SECRETS))?;
         progress.say("checking the store");
-        match &target.store {
-            Kept::Sqlite(file) => {
+        match target.store.embedded_file() {
+            Some(file) => {
                 let draft = file.with_extension("restoring");
                 copy_file(&self.path.join(STORE), &draft)?;
                 check(&draft)?;
                 rename_whole(&draft, file)?;
             }
-            Kept::Postgres(url) => fill(StoreSettings::postgres(url.clone()), &self.path.join(TABLES))?,
+            None => fill(target.store.to_open(), &self.path.join(TABLES))?,
         }
         progress.done();
         let shape = json!({
@@ -123,11 +123,10 @@ impl Target {
 
     /// A copy of one kind of store cannot become the other.
     fn refuse_other_kind(&self, backup: &Path) -> Result<(), Failure> {
-        let (wanted, other) = match self.store {
-            Kept::Sqlite(_) => (STORE, "PostgreSQL; set DATABASE_URL to an empty database"),
-            Kept::Postgres(_) => {
-                (TABLES, "SQLite; restore it without DATABASE_URL, then `posthaste migrate-store`")
-            }
+        let (wanted, other) = if self.store.embedded_file().is_some() {
+            (STORE, "a store that a server keeps; set DATABASE_URL to an empty database")
+        } else {
+            (TABLES, "an embedded store; restore it without DATABASE_URL, then `posthaste migrate-store`")
         };
         if backup.join(wanted).exists() {
             return Ok(());
@@ -168,7 +167,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), Failure> {
 /// Opens the copy, which runs missing migrations, and reads it whole.
 fn check(store: &Path) -> Result<(), Failure> {
     block_on(async {
-        let opened = Store::open(StoreSettings::new(store)).await?;
+        let opened = Store::open(posthaste_store::StoreSettings::new(store)).await?;
         let checked = opened.check_integrity().await;
         opened.close().await;
         Ok(checked?)
@@ -176,7 +175,7 @@ fn check(store: &Path) -> Result<(), Failure> {
 }
 
 /// Fills the empty store of a server, and checks it.
-fn fill(store: StoreSettings, from: &Path) -> Result<(), Failure> {
+fn fill(store: posthaste_store::StoreSettings, from: &Path) -> Result<(), Failure> {
     block_on(async {
         let opened = Store::open(store).await?;
         let mut filled = opened.restore(from).await;

@@ -9,6 +9,7 @@ mod emails_api;
 mod harness;
 mod hostile;
 mod object_store;
+mod moving;
 mod operations;
 mod queue;
 mod shared_cache;

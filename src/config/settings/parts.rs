@@ -20,6 +20,24 @@ impl StoreSettings {
             Self::Postgres(_) => None,
         }
     }
+
+    /// How such a store is opened.
+    pub fn to_open(&self) -> posthaste_store::StoreSettings {
+        match self {
+            Self::Sqlite(file) => posthaste_store::StoreSettings::new(file),
+            Self::Postgres(url) => posthaste_store::StoreSettings::postgres(url.clone()),
+        }
+    }
+
+    /// The store that a URL names: `sqlite://PATH` or `postgres://...`; `None` of any other.
+    pub fn of_url(url: &str) -> Option<Self> {
+        if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Some(Self::Postgres(Secret::new(url)));
+        }
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+        let path = path.split('?').next().filter(|path| !path.is_empty())?;
+        Some(Self::Sqlite(PathBuf::from(path)))
+    }
 }
 
 /// The queue.
@@ -78,4 +96,21 @@ pub struct S3Settings {
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_store() {
+        let file = |path: &str| Some(StoreSettings::Sqlite(path.into()));
+        assert_eq!(StoreSettings::of_url("sqlite:///var/lib/p.db"), file("/var/lib/p.db"));
+        assert_eq!(StoreSettings::of_url("sqlite://data/p.db?mode=ro"), file("data/p.db"));
+        let server = StoreSettings::of_url("postgres://u@h/d").unwrap();
+        assert_eq!(server.embedded_file(), None);
+        for bad in ["mysql://h/d", "sqlite://", "p.db", ""] {
+            assert_eq!(StoreSettings::of_url(bad), None, "{bad}");
+        }
+    }
 }
