@@ -95,7 +95,7 @@ impl Intake {
     async fn files_of(&self, email: &Email) -> Result<Vec<bytes::Bytes>, Refusal> {
         let raw = match &email.content {
             Content::Raw { sha256, .. } => Some(sha256),
-            Content::Parts(_) => None,
+            Content::Parts(_) | Content::Whole { .. } => None,
         };
         let mut files = Vec::with_capacity(email.attachments.len() + 1);
         for hash in email.attachments.iter().map(|attachment| &attachment.sha256).chain(raw) {

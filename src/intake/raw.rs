@@ -3,12 +3,14 @@
 
 use super::{Accepted, Committed, Intake, Prepared, STALE_ROUNDS, Submission, new_id, sender, unavailable};
 use crate::auth::Caller;
+use bytes::Bytes;
 use posthaste_mail::raw::{Hop, RawMessage, address_list};
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::Field;
 use posthaste_model::email::{BlobHash, Content, Email, Priority, Recipient, RecipientKind, Source};
 use posthaste_model::fault::FaultPoint;
+use posthaste_model::octets::Octets;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{Address, EmailId, Mailbox, Timestamp};
 use posthaste_store::StoreError;
@@ -16,6 +18,9 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Characters of a subject that are kept for lists and searches; the message keeps all of it.
 const SUBJECT_CHARS: usize = 998;
+
+/// Octets up to which a message stands in its record.
+const SHORT: usize = 64 * 1024;
 
 /// A message handed in as a whole.
 #[derive(Debug)]
@@ -96,6 +101,7 @@ impl Intake {
             Decision::new("notifications", wishes, "asked for on the envelope; kept, not passed on")
         }));
         let subject: String = draft.message.text("subject").unwrap_or_default();
+        let (content, files) = kept(content.into());
         let email = Email {
             id,
             client_id: caller.client.id,
@@ -111,7 +117,7 @@ impl Intake {
             recipients,
             reply_to: Vec::new(),
             subject: subject.chars().take(SUBJECT_CHARS).collect(),
-            content: Content::Raw { sha256: BlobHash::of(&content), size: content.len() as u64 },
+            content,
             attachments: Vec::new(),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
@@ -126,8 +132,17 @@ impl Intake {
             resent_from: None,
             decisions,
         };
-        Ok(Prepared { email, files: vec![content.into()] })
+        Ok(Prepared { email, files })
     }
+}
+
+/// Where a message is kept: a short one in the record, where it shares the record's sync; a long one as a file, so that
+/// it never passes through a transaction.
+fn kept(message: Bytes) -> (Content, Vec<Bytes>) {
+    if message.len() <= SHORT {
+        return (Content::Whole { message: Octets(message) }, Vec::new());
+    }
+    (Content::Raw { sha256: BlobHash::of(&message), size: message.len() as u64 }, vec![message])
 }
 
 /// Everyone on the envelope once, in the order to, cc, bcc: whom the header names in neither is a blind copy.

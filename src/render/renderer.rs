@@ -13,7 +13,7 @@ use bytes::Bytes;
 use posthaste_mail::view::{BodyView, read_message};
 use posthaste_model::ClientId;
 use posthaste_model::draft::Field;
-use posthaste_model::email::{BlobHash, Content, Email, Parts, TemplateRef};
+use posthaste_model::email::{Content, Email, Parts, TemplateRef};
 use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::template::Template;
 use posthaste_store::{Store, StoreError};
@@ -129,7 +129,11 @@ impl Renderer {
     pub async fn content(&self, email: &Email) -> Result<Rendered, RenderError> {
         let parts = match &email.content {
             Content::Parts(parts) => parts,
-            Content::Raw { sha256, .. } => return self.raw_content(email, sha256).await,
+            Content::Raw { sha256, .. } => {
+                let bytes = self.0.blobs.get(sha256).await.map_err(RenderError::Blob)?;
+                return self.as_read(email, bytes).await;
+            }
+            Content::Whole { message } => return self.as_read(email, message.0.clone()).await,
         };
         let wording = self.wording(email, parts).await?;
         let html = render(Part::Html, parts, wording.as_deref())?.map(|html| with_links_html(html, email));
@@ -142,6 +146,7 @@ impl Renderer {
     pub async fn message(&self, email: &Email) -> Result<RenderedMessage, RenderError> {
         let parts = match &email.content {
             Content::Parts(parts) => parts,
+            Content::Whole { message } => return Ok(message::finished(email, message.0.clone())),
             Content::Raw { sha256, .. } => {
                 let bytes = self.0.blobs.get(sha256).await.map_err(RenderError::Blob)?;
                 return Ok(message::finished(email, bytes));
@@ -171,8 +176,7 @@ impl Renderer {
         Ok(message::finished(email, signed.into()))
     }
 
-    async fn raw_content(&self, email: &Email, sha256: &BlobHash) -> Result<Rendered, RenderError> {
-        let bytes = self.0.blobs.get(sha256).await.map_err(RenderError::Blob)?;
+    async fn as_read(&self, email: &Email, bytes: Bytes) -> Result<Rendered, RenderError> {
         let view = if bytes.len() > INLINE_BYTES_MAX {
             self.apart(move || Ok(read_message(&bytes))).await?
         } else {

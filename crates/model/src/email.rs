@@ -2,6 +2,7 @@
 //! attempts) stands in `attempt` and `status`; what stands here never changes.
 
 use crate::decision::Decision;
+use crate::octets::Octets;
 use crate::status::words;
 use crate::{ClientId, CredentialId, EmailId, FailureCode, Mailbox, RecipientStatus, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,11 @@ pub enum Content {
         /// Size in bytes.
         size: u64,
     },
+    /// A finished message taken over SMTP that is short enough to stand in the record itself.
+    Whole {
+        /// The message, byte for byte.
+        message: Octets,
+    },
 }
 
 /// The parts of a message before rendering.
@@ -260,6 +266,7 @@ impl Email {
         match &self.content {
             Content::Parts(parts) => length(&parts.html) + length(&parts.text) + self.subject.len() + 1024,
             Content::Raw { .. } => 1024,
+            Content::Whole { message } => message.0.len() + 1024,
         }
     }
 }

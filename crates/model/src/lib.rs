@@ -14,6 +14,7 @@ pub mod event;
 pub mod fault;
 pub mod ids;
 pub mod inbox;
+pub mod octets;
 pub mod outcome;
 pub mod rate;
 pub mod refusal;

@@ -132,7 +132,7 @@ pub(crate) struct SummaryHead {
 pub(crate) fn head_json(email: &Email) -> Result<Vec<u8>, StoreError> {
     let template = match &email.content {
         Content::Parts(parts) => parts.template.as_ref().map(|template| template.code.as_str()),
-        Content::Raw { .. } => None,
+        Content::Raw { .. } | Content::Whole { .. } => None,
     };
     let recipients = email.recipients.iter();
     json(&HeadOut {
@@ -228,7 +228,7 @@ pub(crate) fn mailbox(text: &str) -> Result<Mailbox, StoreError> {
 pub(crate) fn blobs_of(email: &Email) -> Vec<BlobHash> {
     let raw = match &email.content {
         Content::Raw { sha256, .. } => Some(*sha256),
-        Content::Parts(_) => None,
+        Content::Parts(_) | Content::Whole { .. } => None,
     };
     email.attachments.iter().map(|attachment| attachment.sha256).chain(raw).collect()
 }

@@ -31,7 +31,7 @@ fn reply_to(mailboxes: &[Mailbox]) -> Value {
 fn template_code(email: &Email) -> Option<&str> {
     match &email.content {
         Content::Parts(parts) => parts.template.as_ref().map(|t| t.code.as_str()),
-        Content::Raw { .. } => None,
+        Content::Raw { .. } | Content::Whole { .. } => None,
     }
 }
 

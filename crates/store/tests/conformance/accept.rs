@@ -3,12 +3,14 @@
 use crate::fixture::*;
 use posthaste_model::email::{Attachment, BlobHash, Content, Parts, TemplateRef};
 use posthaste_model::event::EventKind;
+use posthaste_model::octets::Octets;
 use posthaste_model::{FailureCode, RecipientStatus, Status};
 use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, Lease, ReplayFound, Store, StoreError};
 use tokio::task::JoinSet;
 
 crate::on_every_engine!(
     what_was_accepted_is_read_back,
+    a_finished_message_comes_back_byte_for_byte,
     a_lease_hands_over_what_is_due,
     suppressed_recipients_are_never_due,
     the_same_key_accepts_once,
@@ -59,6 +61,16 @@ async fn what_was_accepted_is_read_back(store: &Store) {
 
     let claimed = claim(store, 1, NOW, 10).await;
     assert_eq!(format!("{:?}", claimed[0].email), expected);
+}
+
+async fn a_finished_message_comes_back_byte_for_byte(store: &Store) {
+    let octets: Vec<u8> = (0..=u8::MAX).chain(0..=u8::MAX).collect();
+    let mut whole = email();
+    whole.content = Content::Whole { message: Octets(octets.into()) };
+    let content = whole.content.clone();
+    let id = accept(store, vec![whole]).await[0];
+    assert!(record(store, id).await.email.content == content);
+    assert!(claim(store, 1, NOW, 10).await[0].email.content == content);
 }
 
 async fn a_lease_hands_over_what_is_due(store: &Store) {
