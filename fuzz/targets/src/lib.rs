@@ -3,9 +3,11 @@
 
 use posthaste::render::template::{self, Escape, OUTPUT_BYTES_MAX};
 use posthaste::surfaces::http::json;
+use posthaste_mail::raw::{Hop, RawMessage, address_list, domains_shown};
 use posthaste_mail::view::read_message;
 use posthaste_mail::{Address, HeaderName, HeaderValue, Mailbox, MessageParts, write_message};
 use posthaste_smtp::reply::ReplyParser;
+use posthaste_smtp::server::{Content, ContentFault, Frame, MAX_LINE_BYTES};
 
 /// An address that was taken means the same when it is read again, and cannot leave its place in a command.
 pub fn address(data: &[u8]) {
@@ -128,6 +130,62 @@ fn byte_by_byte(data: &[u8]) -> Option<posthaste_smtp::reply::Reply> {
     None
 }
 
+/// A client's lines are commands or not; whichever, what was read of them cannot leave its place.
+pub fn smtp_command(data: &[u8]) {
+    use posthaste_smtp::command::{Command, parse};
+    let address = match parse(data) {
+        Ok(Command::Mail(mail)) => mail.sender,
+        Ok(Command::Rcpt(rcpt)) => Some(rcpt.address),
+        _ => None,
+    };
+    if let Some(address) = address {
+        assert!(!address.as_str().contains(['\r', '\n', '\0', '<', '>']), "{address:?}");
+    }
+}
+
+/// Content ends at the same octet however it is cut, and what is taken has no stray line end, NUL or long line.
+pub fn smtp_content(data: &[u8]) {
+    let whole = content_of(data, data.len());
+    assert_eq!(whole, content_of(data, 1));
+    assert_eq!(whole, content_of(data, 3));
+    let (Some(Ok(content)), _) = whole else { return };
+    let clean = String::from_utf8_lossy(&content).replace("\r\n", "");
+    assert!(!clean.contains(['\r', '\n', '\0']), "{content:?}");
+    assert!(content.split(|octet| *octet == b'\n').all(|line| line.len() <= MAX_LINE_BYTES + 1));
+    let Ok(raw) = RawMessage::read(content.into()) else { return };
+    let hop = Hop { from: "a".into(), by: "b".into(), with: "SMTP" };
+    let passed = raw.passed_on(&hop, "id", 0);
+    let again = RawMessage::read(passed.into()).expect("a header that was taken once");
+    assert_eq!(again.all("bcc").count() + again.all("resent-bcc").count(), 0);
+    for value in raw.all("from") {
+        // A word that is encoded, or in another script, is shown in other characters.
+        if !value.is_ascii() || value.windows(2).any(|pair| pair == b"=?") {
+            continue;
+        }
+        let shown = domains_shown(value);
+        for address in address_list(value).unwrap_or_default() {
+            let domain = address.domain();
+            assert!(!domain.contains('.') || shown.iter().any(|one| one == domain), "{domain}");
+        }
+    }
+}
+
+/// Content that was taken or refused; `None`: it has no end.
+type TakenContent = Option<Result<Vec<u8>, ContentFault>>;
+
+/// The content of `data`, which comes in pieces, and how much of it that took.
+fn content_of(data: &[u8], piece: usize) -> (TakenContent, usize) {
+    let (mut frame, mut content, mut at) = (Frame::default(), Content::new(1 << 20), 0);
+    for piece in data.chunks(piece.max(1)) {
+        let (used, ended) = frame.feed(piece, &mut content);
+        at += used;
+        if ended {
+            return (Some(content.finish()), at);
+        }
+    }
+    (None, at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +298,40 @@ mod tests {
                 "{% if name == 1 and not map %}a{% elif 'k' in map %}b{% else %}c{% endif %}",
                 "{% for a in items %}{% for b in items %}{{ name }}{% endfor %}{% endfor %}",
                 "{{ name|replace('<', '<<') }}",
+            ],
+        );
+    }
+
+    #[test]
+    fn smtp_commands() {
+        smoke(
+            smtp_command,
+            &[
+                "MAIL FROM:<a@b.com> SIZE=12 BODY=8BITMIME RET=HDRS ENVID=a+2B",
+                "RCPT TO:<\"a b\"@c.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b.c",
+                "EHLO [127.0.0.1]",
+                "BDAT 123 LAST",
+                "AUTH PLAIN AGEAYg==",
+                "GET / HTTP/1.1",
+                "mail from: <jörg@bücher.example> SMTPUTF8",
+                "\r\n\0<>\u{7f}",
+            ],
+        );
+    }
+
+    #[test]
+    fn smtp_contents() {
+        smoke(
+            smtp_content,
+            &[
+                "From: a@b.com\r\nBcc: c@d.e,\r\n f@g.h\r\n\r\nbody\r\n.\r\n",
+                "..\r\n.a\r\n\r\n.\r\nQUIT\r\n",
+                "\n.\r\n",
+                "\r\n.\r\r\n",
+                "\r.\r\n",
+                "From: \"x@y.z\" <a@b.c>, (c) d@e.f, g: h@i.j;\r\n\r\n.\r\n",
+                "Resent-Bcc : x\r\n\ty\r\n.\r\n",
+                ".\r\n",
             ],
         );
     }
