@@ -22,6 +22,8 @@ use crate::sink::beside;
 pub enum System {
     /// Posthaste, by HTTP.
     Posthaste,
+    /// Posthaste, by SMTP.
+    PosthasteSmtp,
     /// Postfix, tuned as its documentation advises for much mail, by SMTP.
     Postfix,
     /// The least a durable relay can do, by SMTP.
@@ -39,6 +41,8 @@ pub enum Dkim {
 pub struct Running {
     pub address: SocketAddr,
     pub door: Door,
+    /// Where it tells of its commits, if it does.
+    metrics: Option<SocketAddr>,
     /// The root of its processes.
     pub process: u32,
     child: Child,
@@ -49,23 +53,30 @@ pub struct Running {
 impl System {
     pub async fn start(self, relay: SocketAddr, dkim: Option<Dkim>) -> Result<Running, Fault> {
         let directory = tempfile::Builder::new().prefix("posthaste-bench").tempdir()?;
+        let mut metrics = None;
         let (child, address, door) = match self {
-            Self::Posthaste => posthaste(directory.path(), relay, dkim).await?,
+            Self::Posthaste | Self::PosthasteSmtp => {
+                let (child, address, door) = posthaste(directory.path(), relay, dkim).await?;
+                metrics = Some(address);
+                if self == Self::Posthaste {
+                    (child, address, door)
+                } else {
+                    let address = fs::read_to_string(directory.path().join("data/run/smtp.addr"))?;
+                    (child, address.trim().parse()?, Door::Smtp)
+                }
+            }
             Self::Postfix => postfix(directory.path(), relay).await?,
             Self::Ceiling => ceiling(directory.path(), relay).await?,
         };
         let process = child.id().ok_or("it ended at once")?;
-        Ok(Running { address, door, process, child, directory, system: self })
+        Ok(Running { address, door, metrics, process, child, directory, system: self })
     }
 }
 
 impl Running {
     /// Commits of the store so far, where the system counts them.
     pub async fn commits(&self) -> Option<f64> {
-        if self.system != System::Posthaste {
-            return None;
-        }
-        let text = get(self.address, "/metrics").await.ok()?;
+        let text = get(self.metrics?, "/metrics").await.ok()?;
         let line = text.lines().find(|line| line.starts_with("posthaste_store_commit_seconds_count"))?;
         line.rsplit(' ').next()?.parse().ok()
     }
@@ -147,7 +158,8 @@ async fn posthaste(directory: &Path, relay: SocketAddr, dkim: Option<Dkim>) -> R
     run(&["client", "create", "--name", "bench", "--json"]).await?;
     let key = ["key", "create", "--client", "bench", "--rate-limit", "1000000000/min", "--json"];
     let key = run(&key).await?["key"].as_str().ok_or("no key")?.to_owned();
-    run(&["domain", "create", "example.com", "--client", "bench", "--json"]).await?;
+    // Of no client alone: by SMTP there is no key, and mail is the default client's.
+    run(&["domain", "create", "example.com", "--json"]).await?;
     if let Some(dkim) = dkim {
         let algorithm = if dkim == Dkim::Rsa { "rsa" } else { "ed25519" };
         run(&["domain", "dkim", "example.com", "--new", algorithm, "--json"]).await?;
