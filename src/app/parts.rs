@@ -100,7 +100,7 @@ impl App {
         };
         let vault = Vault::new(&key, chance.clone())?;
         let store = open_store(&settings, &options, &metrics).await?;
-        let blobs = open_blobs(&settings, &clock, &chance, &faults)?;
+        let blobs = open_blobs(&settings, &store, &clock, &chance, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
         let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
         let routes =
@@ -172,17 +172,11 @@ impl App {
 
 /// Names what this version does not have instead of doing something else silently.
 fn refuse_what_is_missing(settings: &Settings) -> Result<(), StartError> {
-    let missing = |key: &str, what: &str, instead: &str| {
-        Err(StartError::Setting(format!("{key}: this version has no {what} yet; {instead}")))
-    };
     if settings.attachments.link_above_bytes.is_some() && settings.http.public_url.is_none() {
         let message = "attachments.link_above_bytes: links need http.public_url; set PUBLIC_URL";
         return Err(StartError::Setting(message.into()));
     }
-    match settings.blobs {
-        BlobSettings::Files(_) | BlobSettings::S3(_) => Ok(()),
-        BlobSettings::Store => missing("blobs.dir", "storage of files in the database", "set BLOBS_DIR"),
-    }
+    Ok(())
 }
 
 fn open_queue(
@@ -231,6 +225,7 @@ fn shared_cache(
 
 fn open_blobs(
     settings: &Settings,
+    store: &Store,
     clock: &Clock,
     chance: &Chance,
     faults: &Faults,
@@ -238,9 +233,7 @@ fn open_blobs(
     match &settings.blobs {
         BlobSettings::Files(dir) => Ok(Blobs::files(dir, faults.clone())?),
         BlobSettings::S3(bucket) => Ok(Blobs::s3(bucket, clock.clone(), chance.clone())?),
-        BlobSettings::Store => {
-            Err(StartError::Setting("blobs.dir: this version keeps no attachments in the database".into()))
-        }
+        BlobSettings::Store => Ok(Blobs::stored(store.clone(), clock.clone())),
     }
 }
 

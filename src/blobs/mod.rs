@@ -9,6 +9,7 @@ mod conformance;
 mod files;
 mod folder_copy;
 mod s3;
+mod stored;
 
 pub use folder_copy::{CopiedBlobs, copy_folder, measure_folder};
 
@@ -20,8 +21,10 @@ use files::FileBlobs;
 use posthaste_model::Timestamp;
 use posthaste_model::email::BlobHash;
 use posthaste_model::fault::Faults;
+use posthaste_store::Store;
 use s3::S3Blobs;
 use std::path::Path;
+use stored::StoredBlobs;
 
 /// Where blobs lie. Cheap to clone; clones share the limit of what is in flight.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub enum Blobs {
     Files(FileBlobs),
     /// Objects in a bucket.
     S3(S3Blobs),
+    /// Rows of the store.
+    Stored(StoredBlobs),
 }
 
 /// Why a blob could not be written or read.
@@ -65,12 +70,18 @@ impl Blobs {
         S3Blobs::open(settings, clock, chance).map(Self::S3)
     }
 
+    /// Blobs in the store itself.
+    pub fn stored(store: Store, clock: Clock) -> Self {
+        Self::Stored(StoredBlobs::new(store, clock))
+    }
+
     /// Keeps `content` durably and returns its name: when this answers, the bytes survive the loss of power.
     /// Keeping the same bytes again costs no second copy.
     pub async fn put(&self, content: Bytes) -> Result<BlobHash, BlobError> {
         match self {
             Self::Files(files) => files.put(content).await,
             Self::S3(bucket) => bucket.put(content).await,
+            Self::Stored(rows) => rows.put(content).await,
         }
     }
 
@@ -79,6 +90,7 @@ impl Blobs {
         match self {
             Self::Files(files) => files.get(*hash).await,
             Self::S3(bucket) => bucket.get(*hash).await,
+            Self::Stored(rows) => rows.get(*hash).await,
         }
     }
 
@@ -87,6 +99,7 @@ impl Blobs {
         match self {
             Self::Files(files) => files.exists(*hash).await,
             Self::S3(bucket) => bucket.exists(*hash).await,
+            Self::Stored(rows) => rows.exists(*hash).await,
         }
     }
 
@@ -96,6 +109,7 @@ impl Blobs {
         match self {
             Self::Files(files) => files.remove(*hash, unused_since).await,
             Self::S3(bucket) => bucket.remove(*hash, unused_since).await,
+            Self::Stored(rows) => rows.remove(*hash, unused_since).await,
         }
     }
 
@@ -104,6 +118,7 @@ impl Blobs {
         match self {
             Self::Files(files) => files.ping().await,
             Self::S3(bucket) => bucket.ping().await,
+            Self::Stored(rows) => rows.ping().await,
         }
     }
 
@@ -111,6 +126,7 @@ impl Blobs {
     pub async fn diagnose(&self) -> Result<(), (String, &'static str)> {
         match self {
             Self::S3(bucket) => bucket.diagnose().await,
+            Self::Stored(_) => self.ping().await.map_err(|error| (error.to_string(), "see the store")),
             Self::Files(_) => self.ping().await.map_err(|error| {
                 (error.to_string(), "look at the disk and at the permissions of the folder")
             }),

@@ -8,6 +8,7 @@
 
 mod accept;
 mod bell;
+mod blobs;
 mod claim;
 mod configuration;
 mod emails;

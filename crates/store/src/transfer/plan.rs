@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 22] = [
+pub(crate) const TABLES: [&str; 23] = [
     "installation",
     "clients",
     "credentials",
@@ -37,6 +37,7 @@ pub(crate) const TABLES: [&str; 22] = [
     "hours",
     "idempotency",
     "blob_references",
+    "blobs",
     "workers",
     "inbox",
     "bodies_left",
@@ -68,7 +69,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 18] = [
+pub(crate) const PARTS: [Part; 19] = [
     Part {
         table: "clients",
         columns: &[
@@ -231,6 +232,12 @@ pub(crate) const PARTS: [Part; 18] = [
         select: "SELECT i.n, i.id, c.id, i.email_id, i.mail_from, i.recipients, i.subject, i.sender, i.size,
                 i.sha256, i.received_at
             FROM inbox i JOIN clients c ON c.n = i.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "blobs",
+        columns: &[("sha256", Bytes), ("content", Bytes), ("put_at", Big)],
+        select: "SELECT sha256, content, put_at FROM blobs",
         makes: Makes::Row,
     },
 ];

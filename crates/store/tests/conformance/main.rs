@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accept;
+mod blobs;
 mod cancel;
 mod claim;
 mod configuration;

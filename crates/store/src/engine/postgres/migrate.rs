@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0003_queue",
         sql: include_str!("../../../migrations/postgres/0003_queue.sql"),
     },
+    Migration {
+        number: 4,
+        name: "0004_blobs",
+        sql: include_str!("../../../migrations/postgres/0004_blobs.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

@@ -4,6 +4,7 @@ mod accept;
 mod append;
 mod audit;
 mod backup;
+mod blobs;
 mod claim;
 mod clients;
 mod columns;

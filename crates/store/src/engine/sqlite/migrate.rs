@@ -23,6 +23,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0002_upkeep",
         sql: include_str!("../../../migrations/sqlite/0002_upkeep.sql"),
     },
+    Migration {
+        number: 3,
+        name: "0003_blobs",
+        sql: include_str!("../../../migrations/sqlite/0003_blobs.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -3,6 +3,7 @@
 mod accept;
 mod audit;
 mod backup;
+mod blobs;
 mod claim;
 mod clients;
 mod count;
