@@ -182,7 +182,8 @@ impl Shared {
                 }
                 _ => drop(self.bucket.put(&path, PutPayload::from(content.clone())).await?),
             }
-            if !self.is_being_removed(hash).await? {
+            // No note: a removal that did not see ours has ended. It may have taken the object.
+            if !self.is_being_removed(hash).await? && self.head(&path).await?.is_some() {
                 return Ok(());
             }
             tokio::time::sleep(WAITS.1).await;
