@@ -1,6 +1,6 @@
 //! The two installations that every journey runs on: embedded, and scaled out on PostgreSQL, RabbitMQ, Redis and S3.
 //!
-//! The test binary `it` runs the first, `scaled` (tests/scaled.rs, the same journeys) the second;
+//! The test binary `it` runs the first, `scaled` (a link to the same journeys) the second;
 //! `POSTHASTE_TEST_INSTALLATION=embedded|scaled` chooses for both. `tests/services/run` starts the servers; each server
 //! under test has a database, a virtual host, a Redis database and a bucket of its own, named after its data directory.
 
