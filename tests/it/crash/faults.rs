@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::count::{Load, WORKERS, few_at_once, seen, surplus};
 use crate::emails_api::{email_to, with};
-use crate::harness::{Relay, Server, ServerOptions, eventually};
+use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
 
 /// Runs a load into a server that will crash at `spec`, starts it again, counts both ends.
 #[track_caller]
@@ -101,6 +101,7 @@ fn what_waits_for_the_store_longer_than_its_lease_is_not_sent_twice() {
 /// The two places that only mail with an attachment passes.
 #[test]
 fn a1_killed_while_an_attachment_is_written() {
+    embedded_only!("attachments as files; the bucket's are proved in src/blobs/s3");
     for spec in ["blob_temp:1", "blob_renamed:1"] {
         let relay = Relay::accepting();
         let mut server = Server::start(ServerOptions::to_relay(&relay));
@@ -121,6 +122,7 @@ fn a1_killed_while_an_attachment_is_written() {
 
 #[test]
 fn a8_a_failed_sync_acknowledges_nothing_and_readyz_says_no_until_a_clean_start() {
+    embedded_only!("the embedded store's own fsync");
     let relay = Relay::accepting();
     let mut server = Server::start(ServerOptions::to_relay(&relay));
     let before = server.send(&email_to("user@client.com", "before"));
