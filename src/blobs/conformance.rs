@@ -12,6 +12,7 @@ pub(super) async fn conforms(blobs: &Blobs) {
     takes_the_same_content_many_times_at_once(blobs).await;
     takes_more_at_once_than_it_works_on(blobs).await;
     removes_only_what_is_unused(blobs).await;
+    lists_every_blob_once_page_by_page(blobs).await;
     blobs.ping().await.unwrap();
 }
 
@@ -65,4 +66,21 @@ async fn removes_only_what_is_unused(blobs: &Blobs) {
     assert_eq!(blobs.exists(&hash).await, Ok(true));
     assert_eq!(blobs.remove(&hash, Timestamp::from_millis(i64::MAX)).await, Ok(true));
     assert_eq!(blobs.get(&hash).await, Err(BlobError::Missing(hash)));
+}
+
+async fn lists_every_blob_once_page_by_page(blobs: &Blobs) {
+    let young = blobs.put(Bytes::from_static(b"to be listed")).await.unwrap();
+    let whole = blobs.list(None, 10_000).await.unwrap();
+    let (_, put_at) = whole.iter().find(|(hash, _)| *hash == young).unwrap();
+    assert!(put_at.millis() > 1_700_000_000_000, "{put_at}");
+    assert!(whole.is_sorted_by_key(|(hash, _)| *hash));
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = blobs.list(after, 7).await.unwrap();
+        assert!(page.len() <= 7);
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        paged.extend(page);
+    }
+    assert_eq!(paged, whole);
 }

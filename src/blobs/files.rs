@@ -71,6 +71,14 @@ impl FileBlobs {
         .await
     }
 
+    pub(super) async fn list(
+        &self,
+        after: Option<BlobHash>,
+        limit: usize,
+    ) -> Result<Vec<(BlobHash, Timestamp)>, BlobError> {
+        self.off_the_async_threads(move |shared| shared.list(after, limit).map_err(|e| unavailable(&e))).await
+    }
+
     pub(super) async fn ping(&self) -> Result<(), BlobError> {
         self.off_the_async_threads(|shared| {
             shared.write_unfinished(b"ping").map(drop).map_err(|error| unavailable(&error))
@@ -202,15 +210,50 @@ impl Shared {
         if file.try_lock().is_err() {
             return Ok(false);
         }
-        let metadata = file.metadata()?;
-        let last_put_ms =
-            metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
-        if last_put_ms >= unused_since.millis() {
+        if last_put(&file.metadata()?) >= unused_since {
             return Ok(false);
         }
         fs::remove_file(&path)?;
         Ok(true)
     }
+
+    fn list(&self, after: Option<BlobHash>, limit: usize) -> io::Result<Vec<(BlobHash, Timestamp)>> {
+        let mut found = Vec::new();
+        for prefix in after.map_or(0, |hash| hash.0[0])..=u8::MAX {
+            let mut names = self.names(prefix)?;
+            names.retain(|hash| after.is_none_or(|after| *hash > after));
+            names.sort_unstable();
+            for hash in names {
+                match fs::metadata(self.path(hash)) {
+                    Ok(metadata) => found.push((hash, last_put(&metadata))),
+                    // Removed since its folder was read.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+                if found.len() == limit {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The blobs in one folder; whatever else lies there is none of ours.
+    fn names(&self, prefix: u8) -> io::Result<Vec<BlobHash>> {
+        let prefix = format!("{prefix:02x}");
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.folder.join(&prefix))? {
+            let rest = entry?.file_name();
+            names.extend(rest.to_str().and_then(|rest| BlobHash::parse(&format!("{prefix}{rest}"))));
+        }
+        Ok(names)
+    }
+}
+
+/// When a blob was put, the last time.
+fn last_put(metadata: &fs::Metadata) -> Timestamp {
+    let millis = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
+    Timestamp::from_millis(millis)
 }
 
 /// Marks a blob that is there as just put, so that retention leaves it alone. False when it must be written: it is

@@ -113,6 +113,20 @@ impl Blobs {
         }
     }
 
+    /// Up to `limit` blobs after `after`, in the order of their names, each with the time at which it was last put (the
+    /// machine's). What is put or removed meanwhile may or may not be among them. An empty page is the end.
+    pub async fn list(
+        &self,
+        after: Option<BlobHash>,
+        limit: usize,
+    ) -> Result<Vec<(BlobHash, Timestamp)>, BlobError> {
+        match self {
+            Self::Files(files) => files.list(after, limit).await,
+            Self::S3(bucket) => bucket.list(after, limit).await,
+            Self::Stored(rows) => rows.list(after, limit).await,
+        }
+    }
+
     /// Writes, syncs and removes a few bytes: whether a `put` would succeed now.
     pub async fn ping(&self) -> Result<(), BlobError> {
         match self {

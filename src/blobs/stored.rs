@@ -51,7 +51,6 @@ impl StoredBlobs {
         self.bounded(self.store.blob_remove(hash, unused_since)).await
     }
 
-    #[expect(dead_code, reason = "the sweep that asks for it is on its way")]
     pub(super) async fn list(
         &self,
         after: Option<BlobHash>,

@@ -32,6 +32,7 @@ pub struct View {
     clients: Memory<String, Arc<Client>>,
     domains: Memory<String, Option<Arc<SendingDomain>>>,
     client_domains: Memory<ClientId, Arc<Vec<SendingDomain>>>,
+    selectors: Memory<String, Arc<[String]>>,
     templates: Memory<(ClientId, String), Option<Arc<Template>>>,
 }
 
@@ -92,6 +93,7 @@ impl View {
             clients: Memory::new(),
             domains: Memory::new(),
             client_domains: Memory::new(),
+            selectors: Memory::new(),
             templates: Memory::new(),
         }
     }
@@ -147,6 +149,19 @@ impl View {
         found.retain(|domain| domain.client_id == Some(client));
         let found = Arc::new(found);
         self.client_domains.put(client, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// The selectors of the keys that sign what this domain sends, oldest first.
+    pub async fn selectors(&self, domain: &str) -> Result<Arc<[String]>, StoreError> {
+        let key = domain.to_owned();
+        if let Some(known) = self.selectors.get(&key) {
+            return Ok(known);
+        }
+        let keys = self.store.dkim_keys(domain).await?;
+        let active = keys.into_iter().filter(|key| key.is_active).map(|key| key.selector);
+        let found: Arc<[String]> = active.collect();
+        self.selectors.put(key, Arc::clone(&found));
         Ok(found)
     }
 

@@ -62,6 +62,13 @@ impl Intake {
                 sender,
             ];
             decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
+            let signed_by = match &original.content {
+                Content::Parts(_) => {
+                    let found = caller.view.selectors(&original.domain).await;
+                    Some(found.map_err(|error| unavailable(&error))?.to_vec())
+                }
+                Content::Raw { .. } | Content::Whole { .. } => None,
+            };
             let reason = "content and template version of this email";
             decisions.push(Decision::new("resend", original.id.to_string(), reason));
             let email = Email {
@@ -73,6 +80,7 @@ impl Intake {
                 send_at: None,
                 idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
                 correlation_id: submission.correlation.as_str().to_owned(),
+                signed_by,
                 resent_from: Some(original.id),
                 decisions,
                 ..Email::clone(&original)

@@ -88,7 +88,7 @@ impl Intake {
             send_at,
             idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
             correlation_id: submission.correlation.as_str().to_owned(),
-            signed_by: None,
+            signed_by: Some(sender.signed_by),
             resent_from: None,
             decisions,
         };

@@ -20,6 +20,8 @@ pub(super) struct Sender {
     pub from: Mailbox,
     pub domain: Domain,
     pub decision: Decision,
+    /// The selectors of the keys that sign what its domain sends now.
+    pub signed_by: Vec<String>,
 }
 
 /// Finds the sender, or says what is wrong with it.
@@ -50,7 +52,8 @@ pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Send
         (None, None, _) => "the sender's address names this domain",
     };
     let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
-    Ok(Ok(Sender { from, domain, decision }))
+    let signed_by = caller.view.selectors(domain.as_str()).await?.to_vec();
+    Ok(Ok(Sender { from, domain, decision, signed_by }))
 }
 
 /// The sender of a finished message's envelope.
@@ -73,7 +76,13 @@ pub(super) async fn of_envelope(
         None => "the sender on the envelope names this domain",
     };
     let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
-    Ok(Ok(Sender { from: Mailbox::from(sender.clone()), domain, decision }))
+    Ok(Ok(Sender {
+        from: Mailbox::from(sender.clone()),
+        domain,
+        decision,
+        // It goes out byte for byte.
+        signed_by: Vec::new(),
+    }))
 }
 
 /// The fields by which a message says whom it is from.

@@ -55,8 +55,8 @@ pub(super) fn write(
 /// Puts the signatures before a message. All sign the message as it was written, none another signature.
 pub(super) fn sign(time: Timestamp, message: Vec<u8>, signers: &Signers) -> Result<Vec<u8>, RenderError> {
     let mut signed = Vec::new();
-    for signer in &signers.all {
-        let header = signer
+    for signer in signers.each() {
+        let header = signer?
             .sign(&message, time.seconds())
             .map_err(|error| RenderError::Signature(error.to_string()))?;
         signed.extend_from_slice(header.as_bytes());

@@ -142,7 +142,8 @@ impl Renderer {
         Ok(check::complete(email.subject.clone(), html, text))
     }
 
-    /// The whole message of an email; the same bytes on every call, as long as its domain's keys stay the same.
+    /// The whole message of an email; the same bytes on every call, whatever keys its domain gets or
+    /// loses meanwhile.
     pub async fn message(&self, email: &Email) -> Result<RenderedMessage, RenderError> {
         let parts = match &email.content {
             Content::Parts(parts) => parts,
@@ -153,7 +154,7 @@ impl Renderer {
             }
         };
         let wording = self.wording(email, parts).await?;
-        let signers = self.0.signers.of(&email.domain).await?;
+        let signers = self.0.signers.of(&email.domain, email.signed_by.as_deref()).await?;
         let mut files = Vec::with_capacity(email.attachments.len());
         for attachment in email.attachments.iter().filter(|attachment| attachment.link.is_none()) {
             files.push(self.0.blobs.get(&attachment.sha256).await.map_err(RenderError::Blob)?);
@@ -169,7 +170,7 @@ impl Renderer {
             return self.write_apart(email, bodies, files, signers).await;
         }
         let written = message::write(email, parts, &bodies, &files)?;
-        if signers.is_slow {
+        if signers.is_slow() {
             return self.sign_apart(email, written, signers).await;
         }
         let signed = message::sign(email.requested_at, written, &signers)?;
@@ -191,7 +192,7 @@ impl Renderer {
         email: &Email,
         (html, text): (Option<String>, Option<String>),
         files: Vec<Bytes>,
-        signers: Arc<Signers>,
+        signers: Signers,
     ) -> Result<RenderedMessage, RenderError> {
         // The copy is small beside the work: files are shared.
         let owned = email.clone();
@@ -210,7 +211,7 @@ impl Renderer {
         &self,
         email: &Email,
         written: Vec<u8>,
-        signers: Arc<Signers>,
+        signers: Signers,
     ) -> Result<RenderedMessage, RenderError> {
         let time = email.requested_at;
         let signed = self.apart(move || message::sign(time, written, &signers)).await?;

@@ -15,12 +15,45 @@ const REVISION_GOOD_FOR: Duration = Duration::from_secs(1);
 /// Domains remembered; past it the memory starts anew.
 const DOMAINS_MAX: usize = 10_000;
 
-/// The signers of one domain.
+/// A signing key of a domain, opened.
+#[derive(Debug)]
+struct Key {
+    selector: String,
+    is_active: bool,
+    /// Takes most of a millisecond.
+    is_slow: bool,
+    signer: Result<DkimSigner, RenderError>,
+}
+
+/// The keys that sign one message.
 #[derive(Debug, Default)]
 pub(super) struct Signers {
-    pub(super) all: Vec<DkimSigner>,
-    /// One of them takes most of a millisecond.
-    pub(super) is_slow: bool,
+    keys: Arc<Vec<Key>>,
+    chosen: Vec<usize>,
+}
+
+impl Signers {
+    /// Those named by `pinned`, in that order; without it, the active ones. `None` when one of them is not known here.
+    fn choose(keys: &Arc<Vec<Key>>, pinned: Option<&[String]>) -> Option<Self> {
+        let chosen = match pinned {
+            None => (0..keys.len()).filter(|index| keys[*index].is_active).collect(),
+            Some(pinned) => pinned
+                .iter()
+                .map(|selector| keys.iter().position(|key| key.selector == *selector))
+                .collect::<Option<Vec<usize>>>()?,
+        };
+        Some(Self { keys: Arc::clone(keys), chosen })
+    }
+
+    /// One after the other; a key that cannot be used is an error.
+    pub(super) fn each(&self) -> impl Iterator<Item = Result<&DkimSigner, RenderError>> {
+        self.chosen.iter().map(|index| self.keys[*index].signer.as_ref().map_err(Clone::clone))
+    }
+
+    /// Whether one of them takes most of a millisecond.
+    pub(super) fn is_slow(&self) -> bool {
+        self.chosen.iter().any(|index| self.keys[*index].is_slow)
+    }
 }
 
 /// Hands out the signers of domains.
@@ -34,7 +67,7 @@ pub(super) struct SignerCache {
 struct Known {
     revision: u64,
     read_at: Option<Instant>,
-    domains: HashMap<String, Arc<Signers>>,
+    domains: HashMap<String, Arc<Vec<Key>>>,
 }
 
 impl SignerCache {
@@ -42,27 +75,39 @@ impl SignerCache {
         Self { store, vault, known: Mutex::default() }
     }
 
-    /// The active signers of `domain`; none when it has no key.
-    pub(super) async fn of(&self, domain: &str) -> Result<Arc<Signers>, RenderError> {
+    /// The signers of an email from `domain`: those that it was accepted with, also when they sign nothing new any
+    /// more; or the active ones, for email that does not say.
+    pub(super) async fn of(&self, domain: &str, pinned: Option<&[String]>) -> Result<Signers, RenderError> {
+        if pinned.is_some_and(<[String]>::is_empty) {
+            return Ok(Signers::default());
+        }
         self.follow_revision().await?;
         let revision = {
             let known = self.known();
-            if let Some(signers) = known.domains.get(domain) {
-                return Ok(Arc::clone(signers));
+            if let Some(signers) = known.domains.get(domain).and_then(|keys| Signers::choose(keys, pinned)) {
+                return Ok(signers);
             }
             known.revision
         };
         let keys = self.store.dkim_keys(domain).await.map_err(RenderError::Store)?;
-        let signers = Arc::new(open(&self.vault, &keys)?);
-        let mut known = self.known();
-        // Looked up before a change that was noticed meanwhile: used once, not remembered.
-        if known.revision == revision {
-            if known.domains.len() >= DOMAINS_MAX {
-                known.domains.clear();
+        let keys: Arc<Vec<Key>> = Arc::new(keys.iter().map(|key| open(&self.vault, key)).collect());
+        {
+            let mut known = self.known();
+            // Looked up before a change that was noticed meanwhile: used once, not remembered.
+            if known.revision == revision {
+                if known.domains.len() >= DOMAINS_MAX {
+                    known.domains.clear();
+                }
+                known.domains.insert(domain.to_owned(), Arc::clone(&keys));
             }
-            known.domains.insert(domain.to_owned(), Arc::clone(&signers));
         }
-        Ok(signers)
+        Signers::choose(&keys, pinned).ok_or_else(|| {
+            let selectors = pinned.unwrap_or_default().join(", ");
+            unusable(
+                format!("{selectors} of {domain}"),
+                "a key that the email was accepted with is gone".into(),
+            )
+        })
     }
 
     /// Forgets everything when the configuration has changed.
@@ -96,22 +141,21 @@ impl SignerCache {
     }
 }
 
-fn open(vault: &Vault, keys: &[DkimKey]) -> Result<Signers, RenderError> {
-    let mut signers = Signers::default();
-    for key in keys.iter().filter(|key| key.is_active) {
-        let named = |reason: String| {
-            let name = format!("{}._domainkey.{}", key.selector, key.domain);
-            // Unsigned mail would be taken for forged: it waits until somebody has looked.
-            tracing::error!(key = name, reason, "a DKIM key cannot be used");
-            RenderError::SigningKey { name, reason }
-        };
-        let place = format!("dkim_keys/{}/{}", key.domain, key.selector);
-        let opened = vault.open(&place, &key.sealed_key).map_err(|error| named(format!("it {error}")))?;
-        let domain = Domain::parse(&key.domain).map_err(|error| named(error.to_string()))?;
-        let signer =
-            DkimSigner::new(domain, &key.selector, &opened).map_err(|error| named(error.to_string()))?;
-        signers.is_slow |= key.algorithm == "rsa";
-        signers.all.push(signer);
-    }
-    Ok(signers)
+fn open(vault: &Vault, key: &DkimKey) -> Key {
+    let signer = opened(vault, key)
+        .map_err(|reason| unusable(format!("{}._domainkey.{}", key.selector, key.domain), reason));
+    Key { selector: key.selector.clone(), is_active: key.is_active, is_slow: key.algorithm == "rsa", signer }
+}
+
+fn opened(vault: &Vault, key: &DkimKey) -> Result<DkimSigner, String> {
+    let place = format!("dkim_keys/{}/{}", key.domain, key.selector);
+    let opened = vault.open(&place, &key.sealed_key).map_err(|error| format!("it {error}"))?;
+    let domain = Domain::parse(&key.domain).map_err(|error| error.to_string())?;
+    DkimSigner::new(domain, &key.selector, &opened).map_err(|error| error.to_string())
+}
+
+fn unusable(name: String, reason: String) -> RenderError {
+    // Unsigned mail would be taken for forged: it waits until somebody has looked.
+    tracing::error!(key = name, reason, "a DKIM key cannot be used");
+    RenderError::SigningKey { name, reason }
 }

@@ -200,3 +200,47 @@ fn a_person_is_erased_and_it_is_said_what_went() {
     assert_eq!(again["emails"], 0);
     it.call("DELETE", "/api/recipients/nobody", &Value::Null).expect(422);
 }
+
+#[test]
+fn a_client_may_keep_its_email_longer_or_shorter() {
+    let it = Operated::start();
+    let asked = json!({"name": "Shop", "retain_bodies": "7d", "retain_records": "90d"});
+    let client = it.call("POST", "/api/clients", &asked).expect(201).json();
+    assert_eq!((&client["retain_bodies"], &client["retain_records"]), (&json!("7d"), &json!("90d")));
+    let default = it.call("GET", "/api/clients", &Value::Null).expect(200).json()["data"][0].clone();
+    assert_eq!((&default["retain_bodies"], &default["retain_records"]), (&Value::Null, &Value::Null));
+    let path = "/api/clients/Shop";
+    let changed = it.call("PATCH", path, &json!({"retain_bodies": "36h"})).expect(200).json();
+    assert_eq!((&changed["retain_bodies"], &changed["retain_records"]), (&json!("36h"), &json!("90d")));
+    let back = it.call("PATCH", path, &json!({"retain_records": null})).expect(200).json();
+    assert_eq!((&back["retain_bodies"], &back["retain_records"]), (&json!("36h"), &Value::Null));
+    for (change, field, code) in [
+        (json!({"retain_bodies": "soon"}), "/retain_bodies", "invalid_value"),
+        (json!({"retain_bodies": 7}), "/retain_bodies", "invalid_type"),
+        (json!({"retain_bodies": "0s"}), "/retain_bodies", "out_of_range"),
+        (json!({"retain_records": "1h"}), "/retain_bodies", "out_of_range"),
+        (json!({"name": "Other"}), "/name", "unknown_field"),
+    ] {
+        let problem = it.call("PATCH", path, &change).expect(422).json();
+        let fault = &problem["errors"][0];
+        assert_eq!((&fault["field"], &fault["code"]), (&json!(field), &json!(code)), "{change}");
+    }
+    it.call("PATCH", "/api/clients/nobody", &json!({})).expect(404);
+    let actions = it.call("GET", "/api/audit", &Value::Null).expect(200).json()["data"].to_string();
+    assert!(actions.contains("client.retention"), "{actions}");
+
+    // The command line says the same.
+    let set = it.server.cli_json(&[
+        "client",
+        "set",
+        "Shop",
+        "--retain-bodies",
+        "default",
+        "--retain-records",
+        "2d",
+    ]);
+    assert_eq!((&set["retain_bodies"], &set["retain_records"]), (&Value::Null, &json!("2d")));
+    let made = ["client", "create", "--name", "Desk", "--retain-bodies", "3d", "--retain-records", "2d"];
+    assert!(!it.server.cli(&made).status.success(), "a body cannot outlive its record");
+    assert!(!it.server.cli(&["client", "set", "Shop"]).status.success(), "nothing to change");
+}

@@ -172,3 +172,15 @@ fn a_second_life_takes_back_the_leases_of_the_first() {
     // The lease would run for ten minutes; the next life of the same node does not wait for it.
     server.wait_status(&id, "sent");
 }
+
+#[test]
+fn a_node_without_workers_shows_how_much_waits() {
+    let server = Server::start(ServerOptions::default().api_only());
+    server.send(&email_to("user@client.com", "waits"));
+    let without = [("X-Api-Key", NONE)];
+    let metrics = server.get_with("/metrics", &without).expect(200).text();
+    for (name, value) in [("queue_queued", "1"), ("queue_due", "1"), ("queue_leased", "0")] {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("posthaste_{name} ")));
+        assert_eq!(line, Some(format!("posthaste_{name} {value}").as_str()), "{metrics}");
+    }
+}

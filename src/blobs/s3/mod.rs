@@ -128,7 +128,6 @@ impl S3Blobs {
     }
 
     /// Pages of the bucket's own list: up to 1,000 names a request.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the sweep that asks for it is on its way"))]
     pub(super) async fn list(
         &self,
         after: Option<BlobHash>,

@@ -239,6 +239,47 @@ async fn every_active_key_signs_and_a_new_one_is_noticed() {
 }
 
 #[tokio::test]
+async fn an_email_is_signed_by_the_keys_that_it_was_accepted_with() {
+    let rig = rig().await;
+    rig.add_key("old", "ed25519", &generate_ed25519().unwrap(), &rig.vault).await;
+    let pinned = |selectors: &[&str]| Email {
+        signed_by: Some(selectors.iter().map(|selector| (*selector).to_owned()).collect()),
+        ..email(parts(json!({"text": "hello"})))
+    };
+    let before = rig.text_of(&pinned(&["old"])).await;
+    assert!(before.contains("s=old;"), "{before}");
+    rig.add_key("new", "ed25519", &generate_ed25519().unwrap(), &rig.vault).await;
+    // Known here at once, since no key of that name was: and the older email stays as it was.
+    let after = rig.text_of(&pinned(&["new"])).await;
+    assert!(after.contains("s=new;") && !after.contains("s=old;"), "{after}");
+    assert_eq!(rig.text_of(&pinned(&["old"])).await, before);
+    assert!(!rig.text_of(&pinned(&[])).await.contains("DKIM"), "accepted without a key, never signed");
+    let both = rig.text_of(&pinned(&["old", "new"])).await;
+    assert!(both.find("s=old;") < both.find("s=new;"), "{both}");
+    let gone = rig.renderer.message(&pinned(&["gone"])).await.unwrap_err();
+    assert!(matches!(gone, RenderError::SigningKey { .. }) && !gone.is_permanent(), "{gone}");
+}
+
+#[tokio::test]
+async fn a_key_that_signs_nothing_new_still_signs_what_was_accepted_with_it() {
+    let rig = rig().await;
+    let key = generate_ed25519().unwrap();
+    let retired = DkimKey {
+        domain: "example.com".into(),
+        selector: "retired".into(),
+        sealed_key: rig.vault.seal("dkim_keys/example.com/retired", &key),
+        algorithm: "ed25519".into(),
+        is_active: false,
+        created_at: NOW,
+    };
+    rig.store.add_dkim_key(retired, &rig.actor).await.unwrap();
+    let plain = email(parts(json!({"text": "hello"})));
+    assert!(!rig.text_of(&plain).await.contains("DKIM"));
+    let pinned = Email { signed_by: Some(vec!["retired".into()]), ..plain };
+    assert!(rig.text_of(&pinned).await.contains("s=retired;"));
+}
+
+#[tokio::test]
 async fn a_key_that_cannot_be_opened_holds_the_mail_back() {
     let rig = rig().await;
     rig.add_key("ed", "ed25519", &generate_ed25519().unwrap(), &vault()).await;

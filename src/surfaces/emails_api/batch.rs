@@ -4,10 +4,10 @@ use super::entry::{Answered, Entered};
 use super::send::{SURFACE, flag, kept, note, replayed, request_of};
 use super::{EmailsApi, draft, refusals};
 use crate::auth::Freshness;
-use crate::intake::{BatchAccepted, Judged, Submission};
+use crate::intake::{BatchAccepted, IdempotencyRequest, Judged, Submission};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::json::reader::{FieldErrors, ObjectReader};
-use crate::surfaces::http::json::{self, Json};
+use crate::surfaces::http::json::{self, Json, fingerprint};
 use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::{answer, media};
 use axum::body::Body;
@@ -53,7 +53,8 @@ async fn accept_batch(
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
         limits: entered.limits(),
-        idempotency: key.map(|key| json::aside(held.len(), || request_of("emails/batch", key, &json))),
+        idempotency: key
+            .map(|key| asked_as(atomic, json::aside(held.len(), || request_of("emails/batch", key, &json)))),
         answer: &keep,
     };
     let outcome = api.intake.accept_batch(&entered.caller, drafts, atomic, submission).await;
@@ -82,6 +83,15 @@ fn draft_of(element: &Json<'_>) -> Draft {
         read.draft.faults.push(fault);
     }
     read.draft
+}
+
+/// All or none is another request than each on its own, with the same body.
+fn asked_as(atomic: bool, mut request: IdempotencyRequest) -> IdempotencyRequest {
+    if atomic {
+        let whole: [(&str, &[u8]); 2] = [("atomic", b"true"), ("body", &request.fingerprint)];
+        request.fingerprint = fingerprint::of_fields(whole);
+    }
+    request
 }
 
 /// The list of emails; its length is judged before any of them is read.

@@ -5,5 +5,6 @@ mod disk;
 mod faults;
 mod kills;
 mod poison;
+mod retention;
 mod stops;
 mod workers;

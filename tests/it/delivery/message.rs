@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::emails_api::{email_to, with};
 use crate::harness::message::{header, part, read_all_by_python, read_by_python};
 use crate::harness::relay::{Action, Script, Step};
-use crate::harness::{Relay, Server};
+use crate::harness::{Relay, Server, ServerOptions, eventually};
 
 #[test]
 fn a15_bodies_with_dots_and_odd_line_ends_arrive_as_one_message() {
@@ -106,6 +106,39 @@ fn a45_each_attempt_sends_the_same_bytes() {
     let content = String::from_utf8_lossy(&taken.content).into_owned();
     let sent: String = relay.connections().iter().map(posthaste_smtp_sink::relay::Recorded::text).collect();
     assert_eq!(sent.matches(content.trim_end()).count(), 3, "the attempts differ:\n{sent}");
+}
+
+#[test]
+fn a45_keys_that_come_between_two_attempts_change_no_byte() {
+    let script = Script::accepting().first(1, Step::Content, Action::reply("451 4.3.0 not now"));
+    let relay = Relay::start(script);
+    let mut server =
+        Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__RETRY_SCHEDULE", "2s"));
+    let keys = |server: &Server, algorithm: &str| {
+        server.cli_json(&["domain", "dkim", "example.com", "--new", algorithm]).to_string()
+    };
+    keys(&server, "ed25519");
+    let email = with(email_to("user@client.com", "the same"), json!({"html": "<p>the same</p>"}));
+    let id = server.send(&email);
+    eventually("the first attempt", || {
+        (server.email(&id)["status"] == "queued" && relay.connections().len() == 1).then_some(())
+    });
+    // Stopped, so that the key is there before the second attempt, however slow this machine is.
+    server.sigterm();
+    assert!(keys(&server, "rsa").contains("rsa"));
+    server.restart();
+    server.wait_status(&id, "sent");
+    let taken = relay.only_message();
+    let content = String::from_utf8_lossy(&taken.content).into_owned();
+    assert_eq!(content.matches("DKIM-Signature:").count(), 1, "{content}");
+    let sent: String = relay.connections().iter().map(posthaste_smtp_sink::relay::Recorded::text).collect();
+    assert_eq!(sent.matches(content.trim_end()).count(), 2, "the attempts differ:\n{sent}");
+    assert_eq!(server.get(&format!("/api/emails/{id}/raw")).expect(200).body, taken.content);
+    // What is accepted from now on has both signatures.
+    let next = server.send(&email_to("user@client.com", "next"));
+    server.wait_status(&next, "sent");
+    let content = String::from_utf8_lossy(&relay.wait_for(2)[1].content).into_owned();
+    assert_eq!(content.matches("DKIM-Signature:").count(), 2, "{content}");
 }
 
 #[test]

@@ -110,3 +110,19 @@ fn a44_a_key_is_forgotten_after_its_time() {
         (answer["email_id"] != first["email_id"]).then_some(())
     });
 }
+
+#[test]
+fn a44_all_or_none_is_another_request_than_each_on_its_own() {
+    let server = Server::inbox();
+    let batch = json!({"emails": [email_to("user@client.com", "x")]});
+    let headers = [("Idempotency-Key", "batch")];
+    server.post_with("/api/emails/batch?atomic=false", &headers, &batch).expect(202);
+    let replay = server.post_with("/api/emails/batch", &headers, &batch).expect(202);
+    assert_eq!(replay.header("idempotency-replayed"), Some("true"), "false is what it is without");
+    let atomic = server.post_with("/api/emails/batch?atomic=true", &headers, &batch).expect(422).json();
+    assert_eq!(atomic["code"], "idempotency_key_reused");
+    let headers = [("Idempotency-Key", "atomic")];
+    server.post_with("/api/emails/batch?atomic=true", &headers, &batch).expect(202);
+    let replay = server.post_with("/api/emails/batch?atomic=1", &headers, &batch).expect(202);
+    assert_eq!(replay.header("idempotency-replayed"), Some("true"));
+}

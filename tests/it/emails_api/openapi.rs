@@ -104,7 +104,9 @@ impl Made {
     fn path(&self, path: &str, operation: &str) -> String {
         let id = if path.starts_with("/api/keys") { &self.key } else { &self.email };
         let path = path.replace("{id}", id).replace("{code}", "known").replace("{name}", "example.com");
-        let path = path.replace("{client}", "default");
+        // As what is there and what is not: by its name, and by an id.
+        let client = if self.email == self.key { &self.key } else { "default" };
+        let path = path.replace("{client}", client);
         let path = path.replace("{address}", "gone@client.com");
         if operation == "getEmail" { format!("{path}?wait=1s") } else { path }
     }
@@ -159,6 +161,7 @@ fn each_operation_answers_as_documented() {
                 nothing.path(&path, operation).replace("known", "none").replace("example.com", "b.c");
             judge(Some(404), &documented.admin, &nowhere, &body);
             let undecodable = path.replace("{id}", "%ff").replace("{code}", "%ff").replace("{name}", "%ff");
+            let undecodable = undecodable.replace("{client}", "%ff");
             judge(Some(404), &documented.admin, &undecodable, &body);
         }
         if described["requestBody"].is_object() {

@@ -419,11 +419,16 @@ impl Server {
         self.wait_ready();
     }
 
+    /// Changes the options of the next start.
+    pub fn change(&mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) {
+        self.options = change(self.options.clone());
+    }
+
     /// Starts again on the same data with changed options.
     #[track_caller]
     pub fn restart_with(&mut self, change: impl FnOnce(ServerOptions) -> ServerOptions) {
         self.kill9();
-        self.options = change(self.options.clone());
+        self.change(change);
         self.spawn();
         self.wait_ready();
     }
