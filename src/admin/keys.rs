@@ -2,7 +2,7 @@
 
 use super::{Admin, fault, invalid, refused, words};
 use posthaste_model::client::Client;
-use posthaste_model::credential::{ApiKey, Credential, KeyMode, Permission};
+use posthaste_model::credential::{ApiKey, Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{ClientId, CredentialId, Domain, Rate, Timestamp};
 use posthaste_store::Actor;
@@ -80,6 +80,7 @@ impl Admin {
         let credential = Credential {
             id: CredentialId::new(now, self.chance.bytes()),
             client_id: client.id,
+            kind: CredentialKind::Key,
             name,
             prefix: key.prefix().to_owned(),
             key_hash: key.hash(),
@@ -125,7 +126,9 @@ impl Admin {
 
     /// The keys of one client, or all, oldest first.
     pub async fn keys(&self, client: Option<ClientId>) -> Result<Vec<Credential>, Refusal> {
-        self.store.credentials(client).await.map_err(refused)
+        let mut credentials = self.store.credentials(client).await.map_err(refused)?;
+        credentials.retain(|credential| credential.kind == CredentialKind::Key);
+        Ok(credentials)
     }
 
     /// One key by id.
@@ -170,6 +173,7 @@ impl Admin {
 
     /// Revokes a key at once, on every node. One that is revoked already stays so.
     pub async fn revoke_key(&self, id: CredentialId, actor: &Actor) -> Result<(), Refusal> {
+        self.key(id).await?;
         self.store.revoke_credential(None, id, self.clock.now(), actor).await.map_err(refused)
     }
 }

@@ -1,4 +1,5 @@
-//! API keys: how they look, what they may do. Only a hash of a key is ever stored.
+//! Credentials: API keys, the Mail Proxy's tokens, OAuth2 clients; how they look, what they may do. Only a hash of a
+//! secret is ever stored.
 
 use crate::status::words;
 use crate::{ClientId, CredentialId, Rate, Timestamp};
@@ -36,18 +37,70 @@ words!(
     }
 );
 
-/// One API key, without its secret.
+words!(
+    /// What an access token of the OAuth API may do.
+    Scope {
+        /// Know who one is.
+        Basic = "basic",
+        /// Send, and read what became of it.
+        Email = "email",
+    }
+);
+
+impl Scope {
+    /// The permissions that a client with these scopes has.
+    pub fn permissions(scopes: &[Self]) -> Vec<Permission> {
+        if scopes.contains(&Self::Email) {
+            vec![Permission::EmailsSend, Permission::EmailsRead]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// What kind of credential it is, with what only that kind has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An API key.
+    Key,
+    /// A token of the Mail Proxy API; its `jti` is the credential's id.
+    Token,
+    /// An OAuth2 client (RFC 6749), which logs in with an id and a secret for short-lived access tokens.
+    OauthClient {
+        /// Its `client_id`, unique in the installation.
+        name: String,
+        /// Argon2id of its secret, as a PHC string.
+        secret_hash: String,
+        /// What its tokens may do when it asks for nothing, and the most it may ask for.
+        scopes: Vec<Scope>,
+    },
+}
+
+impl CredentialKind {
+    /// The kind as a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Token => "token",
+            Self::OauthClient { .. } => "oauth_client",
+        }
+    }
+}
+
+/// One credential, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Its id.
     pub id: CredentialId,
     /// The client it belongs to.
     pub client_id: ClientId,
+    /// API key, token or OAuth2 client.
+    pub kind: CredentialKind,
     /// A name for people.
     pub name: Option<String>,
     /// First characters of the key, to recognise it by.
     pub prefix: String,
-    /// SHA-256 of the key.
+    /// What it is found by: SHA-256 of the key, [`token_hash`] of a token, [`oauth_hash`] of an OAuth2 client.
     pub key_hash: [u8; 32],
     /// `live` or `test`.
     pub mode: KeyMode,
@@ -145,6 +198,16 @@ impl std::fmt::Debug for ApiKey {
 /// SHA-256 of a high-entropy secret (a random key needs no slow hash).
 pub fn hash_secret(secret: &str) -> [u8; 32] {
     crate::email::BlobHash::of(secret.as_bytes()).0
+}
+
+/// What a token of the Mail Proxy API is found by: its `jti`.
+pub fn token_hash(id: CredentialId) -> [u8; 32] {
+    hash_secret(&format!("token:{id}"))
+}
+
+/// What an OAuth2 client is found by: its `client_id`. No key hashes to it, because no key looks so.
+pub fn oauth_hash(name: &str) -> [u8; 32] {
+    hash_secret(&format!("oauth:{name}"))
 }
 
 fn checksum(text: &str) -> String {

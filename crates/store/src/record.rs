@@ -2,6 +2,7 @@
 //! `content`; recipients' states are one JSON list.
 
 mod codes;
+mod credential_kind;
 mod erased;
 pub(crate) mod finders;
 mod fresh;
@@ -9,6 +10,7 @@ mod fresh;
 pub(crate) use fresh::{ALL_SUPPRESSED, Fresh};
 
 pub(crate) use codes::{event_code, event_of, failure_code, failure_of, status_code, status_of};
+pub(crate) use credential_kind::{kind_columns, kind_of};
 pub(crate) use erased::{erase_head, withdraw};
 
 use crate::StoreError;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use posthaste_model::client::Client;
-use posthaste_model::credential::{ApiKey, Credential, KeyMode, Permission};
+use posthaste_model::credential::{ApiKey, Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::fault::Faults;
 use posthaste_model::inbox::InboxMessage;
 use posthaste_model::{ClientId, CredentialId, EmailId, InboxId, Timestamp};
@@ -122,6 +122,7 @@ impl Desk {
         let credential = Credential {
             id: CredentialId::new(self.clock.now(), self.chance.bytes()),
             client_id: self.clients[client],
+            kind: CredentialKind::Key,
             name: None,
             prefix: key.prefix().to_owned(),
             key_hash: key.hash(),

@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 23] = [
+pub(crate) const TABLES: [&str; 25] = [
     "installation",
     "clients",
     "credentials",
@@ -41,6 +41,8 @@ pub(crate) const TABLES: [&str; 23] = [
     "workers",
     "inbox",
     "bodies_left",
+    "signing_keys",
+    "revoked_tokens",
     "migrations",
 ];
 
@@ -69,7 +71,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 19] = [
+pub(crate) const PARTS: [Part; 21] = [
     Part {
         table: "clients",
         columns: &[
@@ -85,9 +87,11 @@ pub(crate) const PARTS: [Part; 19] = [
             ("n", Big), ("id", Id), ("client_id", Id), ("name", Text), ("prefix", Text), ("key_hash", Bytes),
             ("mode", Text), ("permissions", Text), ("domain", Text), ("rate_limit", Text), ("is_active", Bool),
             ("expires_at", Big), ("created_at", Big), ("revoked_at", Big), ("retires_at", Big),
+            ("kind", Text), ("public_id", Text), ("secret_hash", Text), ("scopes", Text),
         ],
         select: "SELECT k.n, k.id, c.id, k.name, k.prefix, k.key_hash, k.mode, k.permissions, k.domain, k.rate_limit,
-                k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at
+                k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at, k.kind, k.public_id,
+                k.secret_hash, k.scopes
             FROM credentials k JOIN clients c ON c.n = k.client",
         makes: Makes::Row,
     },
@@ -108,6 +112,18 @@ pub(crate) const PARTS: [Part; 19] = [
             ("created_at", Big),
         ],
         select: "SELECT domain, selector, sealed_key, algorithm, is_active, created_at FROM dkim_keys",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "signing_keys",
+        columns: &[("kid", Text), ("sealed_key", Bytes), ("created_at", Big), ("retired_at", Big)],
+        select: "SELECT kid, sealed_key, created_at, retired_at FROM signing_keys",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "revoked_tokens",
+        columns: &[("jti", Id), ("ends_at", Big)],
+        select: "SELECT jti, ends_at FROM revoked_tokens",
         makes: Makes::Row,
     },
     Part {

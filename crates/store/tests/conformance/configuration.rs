@@ -2,7 +2,7 @@
 
 use crate::fixture::*;
 use posthaste_model::client::Retention;
-use posthaste_model::credential::{Credential, KeyMode, Permission};
+use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::domain::{DkimKey, SendingDomain};
 use posthaste_model::template::Template;
 use posthaste_model::{CredentialId, DomainId, Rate, TemplateId};
@@ -36,6 +36,7 @@ fn credential(number: u8) -> Credential {
     Credential {
         id: CredentialId::new(NOW, [number; 10]),
         client_id: acme().id,
+        kind: CredentialKind::Key,
         name: Some("shop".into()),
         prefix: "ph_live_abcd".into(),
         key_hash: [number; 32],

@@ -17,6 +17,7 @@ mod postgres_schema;
 mod retention;
 mod settle;
 mod stats;
+mod tokens;
 mod workers;
 
 /// Runs each named function of a module on a fresh store of each engine.

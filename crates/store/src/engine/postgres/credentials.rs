@@ -9,16 +9,17 @@ use super::session::Session;
 use super::trouble::Trouble;
 use crate::StoreError;
 use crate::configuration::Actor;
-use crate::record::damaged;
+use crate::record::{damaged, kind_columns, kind_of};
 use posthaste_model::client::Client;
 use posthaste_model::credential::{Credential, KeyMode, Permission};
 use posthaste_model::{ClientId, CredentialId, Rate, Timestamp};
 use tokio_postgres::Row;
 
 const COLUMNS: &str = "k.id, k.client_id, k.name, k.prefix, k.key_hash, k.mode, k.permissions, k.domain,
-    k.rate_limit, k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at";
+    k.rate_limit, k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at,
+    k.kind, k.public_id, k.secret_hash, k.scopes";
 /// Where the columns of the client begin, when they follow.
-const CLIENT_AT: usize = 14;
+const CLIENT_AT: usize = 18;
 
 fn credential_at(row: &Row) -> Result<Credential, Trouble> {
     let permissions: &str = row.try_get(6)?;
@@ -29,6 +30,7 @@ fn credential_at(row: &Row) -> Result<Credential, Trouble> {
     Ok(Credential {
         id: id_at!(row, 0, CredentialId),
         client_id: id_at!(row, 1, ClientId),
+        kind: kind_of(row.try_get(14)?, at(row, 15)?, at(row, 16)?, at(row, 17)?)?,
         name: at(row, 2)?,
         prefix: at(row, 3)?,
         key_hash: key_hash.try_into().map_err(|_| damaged("hash of a credential"))?,
@@ -142,10 +144,11 @@ impl Postgres {
 async fn create(db: &Session, credential: &Credential, actor: &Actor) -> Result<(), Trouble> {
     must_stand(db, credential.client_id).await?;
     let permissions: Vec<&str> = credential.permissions.iter().map(|p| p.as_str()).collect();
+    let (public_id, secret_hash, scopes) = kind_columns(&credential.kind);
     db.run(
         "INSERT INTO credentials (id, client_id, name, prefix, key_hash, mode, permissions, domain, rate_limit,
-            is_active, expires_at, created_at, revoked_at, retires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            is_active, expires_at, created_at, revoked_at, retires_at, kind, public_id, secret_hash, scopes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         &[
             &uuid_of!(credential.id),
             &uuid_of!(credential.client_id),
@@ -161,6 +164,10 @@ async fn create(db: &Session, credential: &Credential, actor: &Actor) -> Result<
             &credential.created_at.millis(),
             &credential.revoked_at.map(Timestamp::millis),
             &credential.retires_at.map(Timestamp::millis),
+            &credential.kind.as_str(),
+            &public_id,
+            &secret_hash,
+            &scopes,
         ],
     )
     .await?;

@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0004_blobs",
         sql: include_str!("../../../migrations/postgres/0004_blobs.sql"),
     },
+    Migration {
+        number: 5,
+        name: "0005_tokens",
+        sql: include_str!("../../../migrations/postgres/0005_tokens.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

@@ -32,6 +32,7 @@ mod stats;
 mod sweep;
 mod templates;
 mod tls;
+mod tokens;
 mod transfer;
 mod trouble;
 mod workers;

@@ -7,7 +7,7 @@ use super::trouble::Trouble;
 use super::tx::{Tx, client_number};
 use crate::StoreError;
 use crate::configuration::Actor;
-use crate::record::damaged;
+use crate::record::{damaged, kind_columns, kind_of};
 use posthaste_model::client::Client;
 use posthaste_model::credential::{Credential, KeyMode, Permission};
 use posthaste_model::{ClientId, CredentialId, Rate, Timestamp};
@@ -15,9 +15,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str =
     "k.id, c.id, k.name, k.prefix, k.key_hash, k.mode, k.permissions, k.domain, k.rate_limit,
-    k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at";
+    k.is_active, k.expires_at, k.created_at, k.revoked_at, k.retires_at, k.kind, k.public_id, k.secret_hash,
+    k.scopes";
 /// Where the columns of the client begin, when they follow.
-const CLIENT_AT: usize = 14;
+const CLIENT_AT: usize = 18;
 
 fn credential_at(row: &Row<'_>) -> Result<Credential, Trouble> {
     let permissions: String = row.get(6)?;
@@ -27,6 +28,7 @@ fn credential_at(row: &Row<'_>) -> Result<Credential, Trouble> {
     Ok(Credential {
         id: id_at!(row, 0, CredentialId),
         client_id: id_at!(row, 1, ClientId),
+        kind: kind_of(&row.get::<_, String>(14)?, row.get(15)?, row.get(16)?, row.get(17)?)?,
         name: row.get(2)?,
         prefix: row.get(3)?,
         key_hash: row.get(4)?,
@@ -137,10 +139,11 @@ impl Sqlite {
 fn create(tx: &mut Tx<'_>, credential: &Credential, actor: &Actor) -> Result<(), Trouble> {
     let client = tx.client(credential.client_id)?;
     let permissions: Vec<&str> = credential.permissions.iter().map(|p| p.as_str()).collect();
+    let (public_id, secret_hash, scopes) = kind_columns(&credential.kind);
     tx.connection.execute(
         "INSERT INTO credentials (id, client, name, prefix, key_hash, mode, permissions, domain, rate_limit,
-            is_active, expires_at, created_at, revoked_at, retires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            is_active, expires_at, created_at, revoked_at, retires_at, kind, public_id, secret_hash, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             credential.id.as_bytes(),
             client,
@@ -156,6 +159,10 @@ fn create(tx: &mut Tx<'_>, credential: &Credential, actor: &Actor) -> Result<(),
             credential.created_at.millis(),
             credential.revoked_at.map(Timestamp::millis),
             credential.retires_at.map(Timestamp::millis),
+            credential.kind.as_str(),
+            public_id,
+            secret_hash,
+            scopes,
         ],
     )?;
     tx.changed(actor, "credential.create", &credential.id.to_string(), Some(&credential.prefix))

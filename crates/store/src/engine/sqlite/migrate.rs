@@ -28,6 +28,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0003_blobs",
         sql: include_str!("../../../migrations/sqlite/0003_blobs.sql"),
     },
+    Migration {
+        number: 4,
+        name: "0004_tokens",
+        sql: include_str!("../../../migrations/sqlite/0004_tokens.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -24,6 +24,7 @@ mod rows;
 mod stats;
 mod sweep;
 mod templates;
+mod tokens;
 pub(crate) mod transfer;
 mod trouble;
 mod tx;
