@@ -2,7 +2,7 @@
 
 use super::{StartError, transports};
 use crate::admin::{Admin, AdminParts};
-use crate::auth::Auth;
+use crate::auth::{Auth, AuthParts};
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
@@ -20,6 +20,7 @@ use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
 use crate::transports::InboxBell;
+use posthaste_model::Secret;
 use posthaste_model::fault::Faults;
 use posthaste_store::Store;
 use std::sync::Arc;
@@ -109,7 +110,17 @@ impl App {
         let limits =
             cache.clone().map_or_else(Limits::memory, |cache| Limits::shared(cache, metrics.clone()));
         let live = Live::new(store.clone(), cache.clone(), chance.bytes(), metrics.clone());
-        let auth = Auth::new(Directory::open(store.clone()).await?, clock.clone());
+        let auth = Auth::new(AuthParts {
+            directory: Directory::open(store.clone()).await?,
+            store: store.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            tasks: tasks.clone(),
+            jwt_secret: jwt_secret(&settings, &data, &chance)?,
+            leeway: settings.mail_proxy.jwt_leeway,
+            token_lifetime: settings.oauth.token_lifetime,
+        });
         let intake = Intake::new(IntakeParts {
             store: store.clone(),
             blobs: blobs.clone(),
@@ -167,6 +178,14 @@ impl App {
             faults: &self.faults,
         };
         transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)
+    }
+}
+
+/// Signs the Mail Proxy's tokens: given, or made in the data directory and kept there.
+fn jwt_secret(settings: &Settings, data: &DataDirectory, chance: &Chance) -> Result<Secret, StartError> {
+    match &settings.mail_proxy.jwt_secret {
+        Some(given) => Ok(given.clone()),
+        None => Ok(data.secret("jwt.key", || Vault::generate_key(chance))?),
     }
 }
 

@@ -1,16 +1,32 @@
 //! Who is calling: turns what a request presents into one [`Caller`].
 
+mod jwt;
 pub mod link;
+mod mail_token;
+mod oauth;
 mod network;
+mod signing;
 
+pub use oauth::{AccessToken, LoggedIn, hash_password};
+pub use signing::PublicKey;
+
+use crate::base::chance::Chance;
 use crate::base::clock::Clock;
+use crate::base::tasks::Tasks;
+use crate::base::vault::Vault;
 use crate::directory::{Directory, View};
 use posthaste_model::CredentialId;
 use posthaste_model::client::Client;
+use posthaste_model::Secret;
 use posthaste_model::credential::{ApiKey, Credential, Permission};
 use posthaste_model::refusal::Refusal;
-use posthaste_store::StoreError;
+use posthaste_store::{SigningKey, Store, StoreError};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Semaphore};
+
+/// Secrets compared at once: each takes 19 MB of memory and a core.
+const HASHING_AT_ONCE: usize = 2;
 
 /// A caller whose credential was found good.
 #[derive(Clone)]
@@ -64,17 +80,90 @@ pub enum Freshness {
     Now,
 }
 
-/// Finds callers.
+/// Why a token, or a login for one, is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Not ours, ended, or of a credential that does not work.
+    #[error("the token is invalid")]
+    Invalid,
+    /// Its credential was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+    /// A fault of ours: a key that cannot be opened or made; it is in the log.
+    #[error("the token could not be made or checked")]
+    Signing,
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What callers are found with.
+pub struct AuthParts {
+    /// What the installation knows.
+    pub directory: Directory,
+    /// Where signing keys are kept.
+    pub store: Store,
+    /// Opens signing keys.
+    pub vault: Vault,
+    /// The time.
+    pub clock: Clock,
+    /// Ids of tokens.
+    pub chance: Chance,
+    /// Runs what takes long.
+    pub tasks: Tasks,
+    /// Signs the tokens of the Mail Proxy API (`mail_proxy.jwt_secret`).
+    pub jwt_secret: Secret,
+    /// How far clocks may differ (`mail_proxy.jwt_leeway`).
+    pub leeway: Duration,
+    /// How long an access token lives (`oauth.token_lifetime`).
+    pub token_lifetime: Duration,
+}
+
+/// Finds callers. Cheap to clone.
 #[derive(Clone)]
-pub struct Auth {
+pub struct Auth(Arc<Inner>);
+
+/// What is inside.
+pub struct Inner {
     directory: Directory,
+    store: Store,
+    vault: Vault,
     clock: Clock,
+    chance: Chance,
+    tasks: Tasks,
+    mail_key: jwt::SharedKey,
+    leeway: Duration,
+    token_lifetime: Duration,
+    hashing: Semaphore,
+    opened: Mutex<Option<(Arc<Vec<SigningKey>>, OpenKeys)>>,
+}
+
+type OpenKeys = Arc<Vec<Arc<signing::OpenKey>>>;
+
+impl std::ops::Deref for Auth {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
 }
 
 impl Auth {
-    /// An authenticator over `directory`.
-    pub fn new(directory: Directory, clock: Clock) -> Self {
-        Self { directory, clock }
+    /// An authenticator over its parts.
+    pub fn new(parts: AuthParts) -> Self {
+        Self(Arc::new(Inner {
+            directory: parts.directory,
+            store: parts.store,
+            vault: parts.vault,
+            clock: parts.clock,
+            chance: parts.chance,
+            tasks: parts.tasks,
+            mail_key: jwt::SharedKey::new(&parts.jwt_secret),
+            leeway: parts.leeway,
+            token_lifetime: parts.token_lifetime,
+            hashing: Semaphore::new(HASHING_AT_ONCE),
+            opened: Mutex::new(None),
+        }))
     }
 
     /// The caller that presents this API key. A key of the wrong shape or checksum is refused before any look-up; the
@@ -112,5 +201,24 @@ impl Auth {
         let Some((credential, client)) = view.credential(hash).await? else { return Ok(None) };
         let usable = credential.is_usable(self.clock.now()) && client.is_active;
         Ok(usable.then_some(Caller { client, credential, view }))
+    }
+}
+
+#[cfg(test)]
+impl Auth {
+    /// An authenticator over `store` with secrets of its own, for tests of what stands above.
+    pub async fn of_store(store: &Store, clock: &Clock) -> Self {
+        let chance = Chance::new();
+        Self::new(AuthParts {
+            directory: Directory::open(store.clone()).await.expect("a directory"),
+            store: store.clone(),
+            vault: Vault::new(&Vault::generate_key(&chance), chance.clone()).expect("a key"),
+            clock: clock.clone(),
+            jwt_secret: Vault::generate_key(&chance),
+            chance,
+            tasks: Tasks::new(),
+            leeway: Duration::from_secs(30),
+            token_lifetime: Duration::from_hours(1),
+        })
     }
 }

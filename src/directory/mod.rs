@@ -9,10 +9,11 @@ use posthaste_model::credential::Credential;
 use posthaste_model::domain::SendingDomain;
 use posthaste_model::template::Template;
 use posthaste_model::{ClientId, Domain};
-use posthaste_store::{Store, StoreError};
+use posthaste_store::{SigningKey, Store, StoreError};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use uuid::Uuid;
 
 /// Entries remembered per kind; past it the memory starts anew, so that strangers cannot fill it.
 const REMEMBERED: usize = 10_000;
@@ -34,6 +35,8 @@ pub struct View {
     client_domains: Memory<ClientId, Arc<Vec<SendingDomain>>>,
     selectors: Memory<String, Arc<[String]>>,
     templates: Memory<(ClientId, String), Option<Arc<Template>>>,
+    signing_keys: Memory<(), Arc<Vec<SigningKey>>>,
+    tokens: Memory<Uuid, bool>,
 }
 
 struct Memory<K, V>(Mutex<HashMap<K, V>>);
@@ -95,6 +98,8 @@ impl View {
             client_domains: Memory::new(),
             selectors: Memory::new(),
             templates: Memory::new(),
+            signing_keys: Memory::new(),
+            tokens: Memory::new(),
         }
     }
 
@@ -173,6 +178,26 @@ impl View {
         }
         let found = self.store.template(client, code).await?.map(Arc::new);
         self.templates.put(key, found.clone());
+        Ok(found)
+    }
+
+    /// The keys that sign access tokens, newest first; the same list as long as the view.
+    pub async fn signing_keys(&self) -> Result<Arc<Vec<SigningKey>>, StoreError> {
+        if let Some(known) = self.signing_keys.get(&()) {
+            return Ok(known);
+        }
+        let found = Arc::new(self.store.signing_keys().await?);
+        self.signing_keys.put((), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Whether this access token was revoked by itself.
+    pub async fn is_token_revoked(&self, jti: Uuid) -> Result<bool, StoreError> {
+        if let Some(known) = self.tokens.get(&jti) {
+            return Ok(known);
+        }
+        let found = self.store.is_token_revoked(*jti.as_bytes()).await?;
+        self.tokens.put(jti, found);
         Ok(found)
     }
 }

@@ -4,7 +4,6 @@ use crate::auth::Freshness;
 use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
-use crate::directory::Directory;
 use crate::routing::INBOX;
 use posthaste_model::WorkerId;
 use posthaste_model::draft::{DraftAttachment, DraftMailbox};
@@ -40,7 +39,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
     let chance = Chance::new();
     let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
     let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
-    let auth = Auth::new(Directory::open(store.clone()).await.unwrap(), clock.clone());
+    let auth = Auth::of_store(&store, &clock).await;
     let limits = IntakeLimits {
         recipients: 50,
         batch: 500,

@@ -4,7 +4,6 @@ use super::*;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
-use crate::directory::Directory;
 use crate::surfaces::http::client_address::TrustedProxies;
 use crate::surfaces::http::edge::{Edge, Origin};
 use crate::surfaces::http::problem;
@@ -73,13 +72,12 @@ async fn desk() -> Desk {
         };
         store.create_client(client, &actor()).await.expect("a client");
     }
-    let directory = Directory::open(store.clone()).await.expect("a directory");
     let stopping = CancellationToken::new();
     let parts = InboxParts {
         store: store.clone(),
         blobs: blobs.clone(),
         bell: bell.clone(),
-        auth: Auth::new(directory, clock.clone()),
+        auth: Auth::of_store(&store, &clock).await,
         public_url: Some("https://mail.example.com".into()),
         stopping: stopping.clone(),
     };
