@@ -8,6 +8,7 @@ mod clients;
 mod domains;
 mod erasure;
 mod keys;
+mod oauth_clients;
 pub mod templates;
 mod words;
 
@@ -15,8 +16,10 @@ pub use clients::{ClientChange, NewClient};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 pub use erasure::Erased;
 pub use keys::{KeyChange, NewKey};
+pub use oauth_clients::NewOauthClient;
 pub use posthaste_store::{Actor, AuditEntry, AuditFilter};
 
+use crate::auth::Auth;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::vault::Vault;
@@ -33,6 +36,8 @@ pub struct AdminParts {
     pub store: Store,
     /// Where files are kept.
     pub blobs: Blobs,
+    /// Makes tokens and the keys that sign them.
+    pub auth: Auth,
     /// Seals signing keys.
     pub vault: Vault,
     /// The time.

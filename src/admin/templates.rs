@@ -219,6 +219,7 @@ mod tests {
         };
         let client_id = client.id;
         store.create_client(client, &actor).await.unwrap();
-        (Admin::new(AdminParts { store, blobs, vault, clock, chance }), client_id, actor)
+        let auth = crate::auth::Auth::of_store(&store, &clock).await;
+        (Admin::new(AdminParts { store, blobs, auth, vault, clock, chance }), client_id, actor)
     }
 }

@@ -21,7 +21,8 @@ async fn installation() -> Installation {
     let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
     let chance = Chance::new();
     let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
-    let parts = AdminParts { store, blobs, vault, clock: clock.clone(), chance };
+    let auth = Auth::of_store(&store, &clock).await;
+    let parts = AdminParts { store, blobs, auth, vault, clock: clock.clone(), chance };
     Installation { admin: Admin::new(parts), clock, _home: home }
 }
 

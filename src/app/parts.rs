@@ -139,6 +139,7 @@ impl App {
         let admin = Admin::new(AdminParts {
             store: store.clone(),
             blobs: blobs.clone(),
+            auth: auth.clone(),
             vault: vault.clone(),
             clock: clock.clone(),
             chance: chance.clone(),

@@ -129,7 +129,9 @@ mod tests {
         let token = key.sign(&times(1, None, None)).unwrap();
         assert_eq!(key.open::<Times>(&token).unwrap(), times(1, None, None));
         let [_, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
-        for header in [r#"{"alg":"none"}"#, r#"{"alg":"nOnE"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, "{}"] {
+        for header in
+            [r#"{"alg":"none"}"#, r#"{"alg":"nOnE"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, "{}"]
+        {
             let header = URL_SAFE_NO_PAD.encode(header);
             assert!(key.open::<Times>(&format!("{header}.{claims}.{signature}")).is_err(), "{header}");
             assert!(key.open::<Times>(&format!("{header}.{claims}.")).is_err(), "{header}");

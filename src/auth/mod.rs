@@ -8,18 +8,16 @@ mod network;
 mod signing;
 
 pub use oauth::{AccessToken, LoggedIn, hash_password};
-pub use signing::PublicKey;
 
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::directory::{Directory, View};
-use posthaste_model::CredentialId;
 use posthaste_model::client::Client;
-use posthaste_model::Secret;
 use posthaste_model::credential::{ApiKey, Credential, Permission};
 use posthaste_model::refusal::Refusal;
+use posthaste_model::{CredentialId, Secret};
 use posthaste_store::{SigningKey, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;

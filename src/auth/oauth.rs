@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 /// Stands in for the hash of a client that does not exist, so that it takes as long to refuse as a wrong secret:
 /// argon2id with the same cost, of a secret that nobody knows.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhhc3RlLW5vYm9keQ$Vq0r0V9qSvu1wS1hR1w6Hk0t1m0m2l2c2m1c0kq1o5Q";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhhc3RlLW5vYm9keQ$Vq0r0V9qSvu1wS1hR1w6Hk0t1m0m2l2c2m1c0kq1o5Q";
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Claims {
@@ -61,15 +62,17 @@ pub struct AccessToken {
 
 /// Argon2id of a secret that an operator gave, as a PHC string. Takes tens of milliseconds: off the async threads.
 pub fn hash_password(secret: &Secret) -> Result<String, TokenError> {
-    Argon2::default().hash_password(secret.expose().as_bytes()).map(|hash| hash.to_string()).map_err(|error| {
-        tracing::error!(%error, "a secret could not be hashed");
-        TokenError::Signing
-    })
+    Argon2::default().hash_password(secret.expose().as_bytes()).map(|hash| hash.to_string()).map_err(
+        |error| {
+            tracing::error!(%error, "a secret could not be hashed");
+            TokenError::Signing
+        },
+    )
 }
 
 impl Auth {
     /// The client that logs in with this id and secret. An unknown id and a wrong secret take the same time and are
-    /// told alike.
+    /// told alike. [`TokenError::Revoked`]: the secret is right, but its client was switched off.
     pub async fn oauth_login(&self, name: &str, secret: &Secret) -> Result<LoggedIn, TokenError> {
         let view = self.directory.fresh().await?;
         let found = view.credential(&oauth_hash(name)).await?;
@@ -79,8 +82,11 @@ impl Auth {
         });
         let is_right = self.matches(secret.clone(), known).await?;
         let Some((credential, client)) = found.filter(|_| is_right) else { return Err(TokenError::Invalid) };
-        if !credential.is_usable(self.clock.now()) || !client.is_active {
+        if !credential.is_usable(self.clock.now()) {
             return Err(TokenError::Invalid);
+        }
+        if !client.is_active {
+            return Err(TokenError::Revoked);
         }
         let CredentialKind::OauthClient { name, scopes, .. } = credential.kind.clone() else {
             return Err(TokenError::Invalid);
@@ -95,8 +101,9 @@ impl Auth {
         let checked = self.tasks.spawn_blocking("auth.password", move || {
             let is_known = hash.is_some();
             let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
-            let verified = PasswordHash::new(&hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(secret.expose().as_bytes(), &hash).is_ok());
+            let verified = PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default().verify_password(secret.expose().as_bytes(), &hash).is_ok()
+            });
             verified && is_known
         });
         checked.await.map_err(|_| TokenError::Signing)
@@ -120,7 +127,9 @@ impl Auth {
             times: Times {
                 iat: seconds,
                 nbf: Some(seconds),
-                exp: Some(seconds.saturating_add(i64::try_from(self.token_lifetime.as_secs()).unwrap_or(i64::MAX))),
+                exp: Some(
+                    seconds.saturating_add(i64::try_from(self.token_lifetime.as_secs()).unwrap_or(i64::MAX)),
+                ),
             },
             scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
         };

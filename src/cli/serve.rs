@@ -15,7 +15,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "limits.aegis",
     "limits.login_attempts",
     "mail_proxy.",
-    "oauth.",
     "smtp.return_path_domain",
     "webhooks.",
 ];

@@ -56,7 +56,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         renderer,
         queue: Queue::in_process(8),
         live: Live::new(store.clone(), None, chance.bytes(), Metrics::new()),
-        auth,
+        auth: auth.clone(),
         routes: Routes::only(INBOX),
         clock: clock.clone(),
         chance: chance.clone(),
@@ -64,7 +64,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         idempotency_keep: Duration::from_secs(60),
         faults: Faults::none(),
     });
-    let admin = Admin::new(AdminParts { store, blobs, vault, clock, chance });
+    let admin = Admin::new(AdminParts { store, blobs, auth, vault, clock, chance });
     admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     Installation { admin, intake, _home: home }
 }

@@ -10,7 +10,10 @@ pub mod files;
 mod ground;
 pub mod http;
 pub mod inbox;
+mod oauth;
 pub mod ops;
+mod outward_status;
+mod send;
 pub mod smtp_ingress;
 pub mod web;
 
@@ -21,11 +24,12 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
 /// Every surface of an API node.
-fn doors(ground: &Ground) -> [Router; 5] {
+fn doors(ground: &Ground) -> [Router; 6] {
     [
         emails_api::router(ground),
         files::router(ground),
         inbox::router(ground),
+        send::router(ground),
         ops::health(ground),
         web::assets(),
     ]

@@ -9,6 +9,7 @@ mod emails_api;
 mod harness;
 mod hostile;
 mod moving;
+mod oauth;
 mod object_store;
 mod operations;
 mod queue;

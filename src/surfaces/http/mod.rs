@@ -11,6 +11,7 @@ pub mod client_address;
 pub mod edge;
 pub mod exchange;
 pub mod form;
+pub mod idempotency;
 pub mod json;
 pub mod media;
 pub mod problem;

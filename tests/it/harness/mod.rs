@@ -8,6 +8,7 @@ pub mod message;
 pub mod object_store;
 pub mod postfix;
 pub mod proxy;
+pub mod python;
 pub mod redis;
 pub mod relay;
 pub mod server;

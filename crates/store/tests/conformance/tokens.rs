@@ -52,7 +52,10 @@ async fn every_kind_of_credential_reads_back(store: &Store) {
         assert_eq!(found.0, credential);
     }
     let refused = store.create_credential(credential(9, app), &actor()).await;
-    assert!(matches!(refused, Err(StoreError::Conflict(_))), "one client_id stands for one client: {refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "one client_id stands for one client: {refused:?}"
+    );
 }
 
 async fn the_newest_signing_key_signs(store: &Store) {

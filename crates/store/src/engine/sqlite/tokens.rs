@@ -69,7 +69,7 @@ impl Sqlite {
                 "INSERT INTO revoked_tokens (jti, ends_at) VALUES (?1, ?2) ON CONFLICT (jti) DO NOTHING",
                 params![jti, ends_at.millis()],
             )?;
-            tx.changed(&actor, "access_token.revoke", &uuid_text(jti), None)
+            tx.changed(&actor, "access_token.revoke", &format!("{:032x}", u128::from_be_bytes(jti)), None)
         })
         .await
     }
@@ -82,9 +82,4 @@ impl Sqlite {
             })
             .await
     }
-}
-
-/// The token's id as it stands in the token.
-fn uuid_text(jti: [u8; 16]) -> String {
-    jti.iter().map(|byte| format!("{byte:02x}")).collect()
 }

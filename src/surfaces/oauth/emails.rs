@@ -1,0 +1,90 @@
+//! `GET /emails` and `GET /emails/{id}`: the client's own history.
+
+use super::Oauth;
+use super::errors::OauthError;
+use crate::auth::{AccessToken, Freshness};
+use crate::surfaces::http::answer;
+use crate::surfaces::http::form::Fields;
+use crate::surfaces::outward_status;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, Request, StatusCode};
+use posthaste_model::EmailId;
+use posthaste_model::credential::Scope;
+use posthaste_model::email::RecipientKind;
+use posthaste_store::{Cursor, EmailFilter, EmailRecord};
+use serde_json::{Value, json};
+
+const DEFAULT_PAGE: usize = 20;
+const LARGEST_PAGE: usize = 100;
+
+/// `GET /emails/{id}`.
+pub(super) async fn show(State(oauth): State<Oauth>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let found = async {
+        let token = oauth.reader(&headers).await?;
+        let id: EmailId = id.parse().map_err(|_| OauthError::not_found())?;
+        let record =
+            oauth.store.email(token.caller.client.id, id).await?.ok_or_else(OauthError::not_found)?;
+        Ok::<_, OauthError>(answer::json(StatusCode::OK, &shape(&record)))
+    };
+    found.await.unwrap_or_else(OauthError::into_response)
+}
+
+/// `GET /emails`.
+pub(super) async fn list(State(oauth): State<Oauth>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let found = async {
+        let token = oauth.reader(&parts.headers).await?;
+        let (limit, cursor) = asked(parts.uri.query().unwrap_or_default())?;
+        let client = token.caller.client.id;
+        let page = oauth.store.list(client, &EmailFilter::default(), cursor, limit).await?;
+        let mut data = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            // Erased between the two reads: it is not there.
+            data.extend(oauth.store.email(client, row.id).await?.as_ref().map(shape));
+        }
+        let next = page.next.map(|cursor| cursor.to_string());
+        Ok::<_, OauthError>(answer::json(StatusCode::OK, &json!({"data": data, "next_cursor": next})))
+    };
+    found.await.unwrap_or_else(OauthError::into_response)
+}
+
+/// `limit` and `cursor`.
+fn asked(query: &str) -> Result<(usize, Option<Cursor>), OauthError> {
+    let fields = Fields::of_query(query).map_err(|error| OauthError::request(error.to_string()))?;
+    let limit = match fields.get("limit") {
+        None => DEFAULT_PAGE,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+            .ok_or_else(|| OauthError::input("limit", format!("limit is 1 to {LARGEST_PAGE}")))?,
+    };
+    let cursor = fields.get("cursor").filter(|text| !text.is_empty()).map(str::parse).transpose();
+    Ok((limit, cursor.map_err(|_| OauthError::input("cursor", "cursor is not one that a list gave"))?))
+}
+
+fn shape(record: &EmailRecord) -> Value {
+    let email = &*record.email;
+    let to = email.recipients.iter().filter(|one| one.kind == RecipientKind::To);
+    let failure = record.failure.as_ref().map(|(_, message)| message.as_str());
+    json!({
+        "id": email.id,
+        "from": email.from.to_string(),
+        "to": to.map(|one| one.mailbox.to_string()).collect::<Vec<_>>().join(", "),
+        "subject": email.subject,
+        "status": outward_status::mail_proxy(record.status),
+        "error": failure.or(record.error.as_deref()),
+        "created_at": email.requested_at,
+        "sent_at": record.sent_at,
+    })
+}
+
+impl Oauth {
+    /// Who reads its history: the truth is asked, as no commit will look.
+    async fn reader(&self, headers: &HeaderMap) -> Result<AccessToken, OauthError> {
+        let token = self.bearer(headers, Freshness::Now).await?;
+        if token.scopes.contains(&Scope::Email) { Ok(token) } else { Err(OauthError::scope()) }
+    }
+}

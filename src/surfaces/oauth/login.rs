@@ -1,0 +1,121 @@
+//! The client authentication of a request (RFC 6749, section 2.3.1): HTTP Basic, or id and secret in the body.
+
+use super::Oauth;
+use super::errors::OauthError;
+use super::given::Given;
+use crate::auth::{LoggedIn, TokenError};
+use crate::limits::{LimitKey, Scope};
+use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::form::Fields;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use posthaste_model::Secret;
+
+/// Whom the client says it is.
+struct Presented {
+    name: String,
+    secret: Secret,
+    by_basic: bool,
+}
+
+impl Oauth {
+    /// The client that a request authenticates. A failure counts for its id and address; too many are 429.
+    pub(super) async fn login(
+        &self,
+        exchange: &Exchange,
+        headers: &HeaderMap,
+        given: &Given<'_>,
+    ) -> Result<LoggedIn, OauthError> {
+        let presented = presented(headers, given)?;
+        let now = self.clock.now();
+        let address = LimitKey::address(Scope::OAuth, exchange.client_address());
+        let crate::limits::KeyId::Number(number) = address.id else { return Err(OauthError::client(false)) };
+        let key = LimitKey::both(Scope::OAuth, number, &presented.name);
+        if let Some(decision) = self.limits.is_blocked(key, self.login_attempts, now).await {
+            self.metrics.rate_limited("oauth");
+            return Err(OauthError::too_many(&decision));
+        }
+        match self.auth.oauth_login(&presented.name, &presented.secret).await {
+            Ok(client) => Ok(client),
+            Err(TokenError::Invalid) => {
+                self.limits.record_failure(key, self.login_attempts, now).await;
+                tracing::info!(client_id = presented.name, "an OAuth login failed");
+                Err(OauthError::client(presented.by_basic))
+            }
+            // The secret was right, and its client was switched off.
+            Err(TokenError::Revoked) => Err(OauthError::new(
+                StatusCode::BAD_REQUEST,
+                "unauthorized_client",
+                "this client may not use this grant",
+            )),
+            Err(other @ (TokenError::Signing | TokenError::Store(_))) => Err(other.into()),
+        }
+    }
+}
+
+fn presented(headers: &HeaderMap, given: &Given<'_>) -> Result<Presented, OauthError> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let body = (given.parameter("client_id")?, given.parameter("client_secret")?);
+    let Some(line) = lines.next() else {
+        return match body {
+            (Some(name), Some(secret)) => {
+                Ok(Presented { name: name.to_owned(), secret: Secret::new(secret), by_basic: false })
+            }
+            _ => Err(OauthError::client(false)),
+        };
+    };
+    if lines.next().is_some() {
+        return Err(OauthError::request("there must be one Authorization header"));
+    }
+    if body.1.is_some() {
+        return Err(OauthError::request("the client must use one way of authentication, not two"));
+    }
+    let presented = basic(line.as_bytes()).ok_or_else(|| OauthError::client(true))?;
+    if body.0.is_some_and(|name| name != presented.name) {
+        return Err(OauthError::request("client_id differs from the one in the Authorization header"));
+    }
+    Ok(presented)
+}
+
+/// Id and secret of `Basic` credentials; both are form-encoded before they are joined.
+fn basic(line: &[u8]) -> Option<Presented> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (scheme, coded) = text.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(coded.trim()).ok()?).ok()?;
+    let (name, secret) = pair.split_once(':')?;
+    let decoded = |text: &str| {
+        let pair = format!("v={text}");
+        Fields::of_query(&pair).ok().and_then(|fields| fields.get("v").map(str::to_owned))
+    };
+    // Many clients send them as they are: what is no form code is meant literally.
+    let plain =
+        |text: &str| if text.contains(['&', '%', '+']) { decoded(text) } else { Some(text.to_owned()) };
+    Some(Presented { name: plain(name)?, secret: Secret::new(plain(secret)?), by_basic: true })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pair: &str) -> Option<(String, String)> {
+        let line = format!("Basic {}", STANDARD.encode(pair));
+        basic(line.as_bytes()).map(|found| (found.name, found.secret.expose().to_owned()))
+    }
+
+    #[test]
+    fn basic_credentials_are_form_encoded() {
+        let pair = |name: &str, secret: &str| Some((name.to_owned(), secret.to_owned()));
+        assert_eq!(read("app:abc123"), pair("app", "abc123"));
+        assert_eq!(read("app:a:b"), pair("app", "a:b"));
+        assert_eq!(read("my%20app:p%2Bq"), pair("my app", "p+q"));
+        assert_eq!(read("app"), None);
+        assert_eq!(read("app:50%"), None);
+        assert!(basic(b"Bearer abc").is_none());
+        assert!(basic(b"Basic ???").is_none());
+    }
+}
