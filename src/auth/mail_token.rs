@@ -63,7 +63,7 @@ impl Auth {
             return Err(TokenError::Revoked);
         }
         let usable = client.is_active && self.is_within(&credential, self.leeway);
-        usable.then_some(Caller { client, credential, view }).ok_or(TokenError::Invalid)
+        usable.then_some(Caller { client, credential, view, token: None }).ok_or(TokenError::Invalid)
     }
 
     /// Whether the credential's own end lies ahead, with clocks that differ by `leeway`.

@@ -22,6 +22,7 @@ use posthaste_store::{SigningKey, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
+use uuid::Uuid;
 
 /// Secrets compared at once: each takes 19 MB of memory and a core.
 const HASHING_AT_ONCE: usize = 2;
@@ -35,6 +36,8 @@ pub struct Caller {
     pub credential: Arc<Credential>,
     /// What the installation knew when the credential was looked at.
     pub view: Arc<View>,
+    /// The access token it came by, which can be revoked by itself.
+    pub token: Option<Uuid>,
 }
 
 impl Caller {
@@ -185,7 +188,13 @@ impl Auth {
             return self.by_network(&caller.client.name).await;
         }
         let view = self.directory.fresh().await?;
-        self.lookup(view, &caller.credential.key_hash).await?.ok_or(AuthError::Invalid)
+        if let Some(token) = caller.token
+            && view.is_token_revoked(token).await?
+        {
+            return Err(AuthError::Invalid);
+        }
+        let found = self.lookup(view, &caller.credential.key_hash).await?.ok_or(AuthError::Invalid)?;
+        Ok(Caller { token: caller.token, ..found })
     }
 
     /// The caller that logs in with a client's name or id and one of that client's keys.
@@ -198,7 +207,7 @@ impl Auth {
     async fn lookup(&self, view: Arc<View>, hash: &[u8; 32]) -> Result<Option<Caller>, StoreError> {
         let Some((credential, client)) = view.credential(hash).await? else { return Ok(None) };
         let usable = credential.is_usable(self.clock.now()) && client.is_active;
-        Ok(usable.then_some(Caller { client, credential, view }))
+        Ok(usable.then_some(Caller { client, credential, view, token: None }))
     }
 }
 

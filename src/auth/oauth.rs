@@ -91,7 +91,7 @@ impl Auth {
         let CredentialKind::OauthClient { name, scopes, .. } = credential.kind.clone() else {
             return Err(TokenError::Invalid);
         };
-        Ok(LoggedIn { caller: Caller { client, credential, view }, name, scopes })
+        Ok(LoggedIn { caller: Caller { client, credential, view, token: None }, name, scopes })
     }
 
     /// Whether `secret` is the one that was hashed; without a hash it takes as long and is not.
@@ -175,7 +175,7 @@ impl Auth {
         let caller = self.lookup(view, &oauth_hash(&claims.aud)).await?.ok_or(TokenError::Invalid)?;
         let scopes: Option<Vec<Scope>> = claims.scopes.iter().map(|scope| Scope::parse(scope)).collect();
         Ok(AccessToken {
-            caller,
+            caller: Caller { token: Some(claims.jti), ..caller },
             scopes: scopes.ok_or(TokenError::Invalid)?,
             name: claims.aud,
             jti: claims.jti,

@@ -74,7 +74,8 @@ impl Send {
     async fn accept(&self, app: &App, client: &Client) -> Result<EmailId, Failure> {
         let view = Directory::open(app.store.clone()).await?.view();
         let credential = self.credential(app, client).await?;
-        let caller = Caller { client: Arc::new(client.clone()), credential: Arc::new(credential), view };
+        let caller =
+            Caller { client: Arc::new(client.clone()), credential: Arc::new(credential), view, token: None };
         let submission = Submission {
             limits: None,
             correlation: CorrelationId::generate(&app.chance),

@@ -21,7 +21,7 @@ for method in ["client_secret_basic", "client_secret_post"]:
     claims.validate()
     assert claims["aud"] == "myawesomeapp", claims
     sent = session.post(base + "/send", json={
-        "email": "ann@example.com", "to_email": "bob@client.com", "subject": "By authlib", "body": "x"})
+        "email": "ann@app.example", "to_email": "bob@client.com", "subject": "By authlib", "body": "x"})
     assert sent.status_code == 202 and sent.text == "Start Queue Email", sent.text
     told = session.introspect_token(base + "/oauth/introspect", token=token["access_token"])
     assert told.json()["active"] is True, told.text

@@ -73,7 +73,7 @@ pub fn get(server: &Server, bearer: &str, path: &str) -> Response {
 /// The smallest email.
 pub fn email() -> Value {
     json!({
-        "email": "ann@example.com", "name": "Ann", "to_email": "bob@client.com", "to_name": "Bob",
+        "email": "ann@app.example", "name": "Ann", "to_email": "bob@client.com", "to_name": "Bob",
         "subject": "Hello", "body": "Literal {{ text }}",
     })
 }

@@ -39,7 +39,7 @@ fn c27_a_revoked_client_takes_its_tokens_along() {
     let server = Server::inbox();
     let mine = token(&server);
     get(&server, &mine, "/emails").expect(200);
-    server.cli_json(&["oauth-client", "revoke", "myawesomeapp", "--json"]);
+    server.cli_json(&["oauth-client", "revoke", "myawesomeapp"]);
     get(&server, &mine, "/emails").expect(401);
     send(&server, &mine, &[], &email()).expect(401);
     login(&server, "myawesomeapp", "abc123").expect(401);
@@ -49,7 +49,7 @@ fn c27_a_revoked_client_takes_its_tokens_along() {
 fn rotated_keys_leave_live_tokens_alone() {
     let mut server = Server::inbox();
     let old = token(&server);
-    let rotated = server.cli_json(&["keys", "rotate", "--json"]);
+    let rotated = server.cli_json(&["keys", "rotate"]);
     let new = bearer(&server, "myawesomeapp", "abc123");
     let kid = |token: &str| -> Value {
         let coded = token["Bearer ".len()..].split('.').next().expect("a header");
