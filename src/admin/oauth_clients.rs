@@ -1,6 +1,6 @@
 //! OAuth2 clients: make, list, revoke; and the keys that sign their tokens.
 
-use super::{Admin, fault, invalid, refused, words};
+use super::{Admin, NewClient, fault, invalid, refused, words};
 use crate::auth::{TokenError, hash_password};
 use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Scope, oauth_hash};
 use posthaste_model::refusal::{FaultCode, Refusal};
@@ -68,7 +68,7 @@ impl Admin {
                 other => other,
             })?,
             None => match self.client(&new.name).await {
-                Err(Refusal::NotFound) => self.create_client(&new.name, None, actor).await?,
+                Err(Refusal::NotFound) => self.create_client(NewClient::named(&new.name), actor).await?,
                 found => found?,
             },
         };
@@ -92,6 +92,7 @@ impl Admin {
             expires_at: None,
             created_at: now,
             revoked_at: None,
+            retires_at: None,
         };
         self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
         Ok(credential)

@@ -3,8 +3,8 @@
 mod jwt;
 pub mod link;
 mod mail_token;
-mod oauth;
 mod network;
+mod oauth;
 mod signing;
 
 pub use oauth::{AccessToken, LoggedIn, hash_password};

@@ -2,7 +2,7 @@
 //! speak for one client and may do nothing but send.
 
 use super::{Auth, AuthError, Caller};
-use posthaste_model::credential::{Credential, KeyMode, Permission};
+use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::{CredentialId, Timestamp};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ impl Auth {
         let credential = Credential {
             id: no_credential(),
             client_id: client.id,
+            kind: CredentialKind::Key,
             name: None,
             prefix: PREFIX.to_owned(),
             key_hash: [0; 32],
@@ -38,7 +39,7 @@ impl Auth {
             created_at: Timestamp::from_millis(0),
             revoked_at: None,
         };
-        Ok(Caller { client, credential: Arc::new(credential), view })
+        Ok(Caller { client, credential: Arc::new(credential), view, token: None })
     }
 }
 

@@ -65,7 +65,8 @@ impl Postgres {
         let actor = &actor;
         self.write(1, |db| async move {
             db.run("DELETE FROM revoked_tokens WHERE ends_at < $1", &[&now.millis()]).await?;
-            let sql = "INSERT INTO revoked_tokens (jti, ends_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING";
+            let sql =
+                "INSERT INTO revoked_tokens (jti, ends_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING";
             db.run(sql, &[&Uuid::from_bytes(jti), &ends_at.millis()]).await?;
             let named = format!("{:032x}", u128::from_be_bytes(jti));
             changed(&db, actor, "access_token.revoke", &named, None).await
