@@ -17,7 +17,9 @@ fn a57_slow_callers_are_dropped_and_others_served() {
     let half_body = format!(
         "POST /api/emails HTTP/1.1\r\nHost: a\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
     );
-    let mut slow: Vec<Connection> = (0..500)
+    // This side of them needs files, too.
+    rlimit::increase_nofile_limit(4096).expect("room for the callers");
+    let mut slow: Vec<Connection> = (0..2000)
         .map(|n| {
             let mut connection = server.connect();
             let part = if n % 2 == 0 { &half_head } else { &half_body };
