@@ -5,6 +5,8 @@ mod cell;
 mod plan;
 
 pub(crate) use cell::{Cell, Digest, Kind};
+#[cfg(test)]
+pub(crate) use plan::Makes;
 pub(crate) use plan::{PARTS, Part, TABLES};
 
 use crate::engine::Engine;

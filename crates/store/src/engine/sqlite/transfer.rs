@@ -102,3 +102,48 @@ fn cells(row: &Row<'_>, columns: usize) -> Result<Vec<Cell>, Trouble> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate;
+    use super::*;
+    use crate::transfer::Makes;
+
+    /// Tables that are made anew in the target.
+    const MADE_ANEW: [&str; 6] =
+        ["installation", "finders", "domain_names", "hours", "bodies_left", "migrations"];
+    /// Columns that mean something to this engine alone.
+    const OF_THIS_ENGINE: [(&str, &str); 4] = [
+        ("clients", "bodies_dropped_up_to"),
+        ("emails", "last_event"),
+        ("events", "previous"),
+        ("idempotency", "n"),
+    ];
+
+    #[test]
+    fn no_column_is_forgotten_by_a_move() {
+        let home = tempfile::tempdir().unwrap();
+        let connection = file::open(&home.path().join("posthaste.db")).unwrap();
+        migrate::run(&connection, true).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+            )
+            .unwrap();
+        let columns = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        for column in columns {
+            let (table, column): (String, String) = column.unwrap();
+            let is_known = MADE_ANEW.contains(&table.as_str())
+                || OF_THIS_ENGINE.contains(&(table.as_str(), column.as_str()))
+                || PARTS.iter().any(|part| {
+                    let words: Vec<&str> =
+                        part.select.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+                    matches!(part.makes, Makes::Row)
+                        && words.contains(&table.as_str())
+                        && words.contains(&column.as_str())
+                });
+            assert!(is_known, "{table}.{column} is not in the plan of a move (transfer/plan.rs)");
+        }
+    }
+}
