@@ -8,7 +8,9 @@ mod clients;
 mod domains;
 mod erasure;
 mod keys;
+mod mail_tokens;
 mod oauth_clients;
+mod sender_configs;
 pub mod templates;
 mod words;
 
@@ -16,8 +18,10 @@ pub use clients::{ClientChange, NewClient};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 pub use erasure::Erased;
 pub use keys::{KeyChange, NewKey};
+pub use mail_tokens::{MailToken, NewMailToken, mail_permission, mail_permission_word};
 pub use oauth_clients::NewOauthClient;
 pub use posthaste_store::{Actor, AuditEntry, AuditFilter};
+pub use sender_configs::{NewSenderConfig, SenderConfigPatch, ShownSenderConfig};
 
 use crate::auth::Auth;
 use crate::base::chance::Chance;

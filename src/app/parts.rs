@@ -104,8 +104,12 @@ impl App {
         let blobs = open_blobs(&settings, &store, &clock, &chance, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
         let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
-        let routes =
-            transports::routes(&settings.routes, &settings.mail.default_transport, &settings.transports)?;
+        let routes = transports::routes(
+            &settings.routes,
+            &settings.mail.default_transport,
+            &settings.transports,
+            &settings.mail_proxy.org_domains,
+        )?;
         let cache = shared_cache(&settings, &vault, &metrics)?;
         let limits =
             cache.clone().map_or_else(Limits::memory, |cache| Limits::shared(cache, metrics.clone()));

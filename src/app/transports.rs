@@ -8,6 +8,7 @@ use crate::config::{Encryption, RouteSettings, SmtpRelay, TransportKind, Transpo
 use crate::dispatch::Way;
 use crate::routing::{Door, RouteRule, Routes};
 use crate::transports::{InboxBell, InboxTransport, SmtpTransport, Transport};
+use posthaste_model::Domain;
 use posthaste_model::fault::Faults;
 use posthaste_smtp::client::{ConnectSettings, Credentials, Password, Timeouts, tls_client_config};
 use posthaste_store::Store;
@@ -99,10 +100,13 @@ pub fn routes(
     settings: &[RouteSettings],
     default: &str,
     transports: &[TransportSettings],
+    organization: &[Domain],
 ) -> Result<Routes, StartError> {
     let rules = settings.iter().map(rule).collect();
     let names: Vec<&str> = transports.iter().map(|one| one.name.as_str()).collect();
-    Routes::new(rules, default, &names).map_err(|error| StartError::Setting(error.to_string()))
+    let routes =
+        Routes::new(rules, default, &names).map_err(|error| StartError::Setting(error.to_string()))?;
+    Ok(routes.with_organization(organization))
 }
 
 fn rule(settings: &RouteSettings) -> RouteRule {

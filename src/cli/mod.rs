@@ -21,6 +21,7 @@ mod send;
 mod serve;
 mod signing_keys;
 mod templates;
+mod tokens;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
@@ -69,6 +70,8 @@ enum Command {
     Client(clients::Clients),
     /// API keys
     Key(keys::Keys),
+    /// Tokens of the Mail Proxy API
+    Token(tokens::Tokens),
     /// OAuth2 clients
     OauthClient(oauth_clients::OauthClients),
     /// The keys that sign access tokens
@@ -121,6 +124,7 @@ impl Command {
             Self::Send(send) => send.run(place),
             Self::Client(clients) => clients.run(place),
             Self::Key(keys) => keys.run(place),
+            Self::Token(tokens) => tokens.run(place),
             Self::OauthClient(clients) => clients.run(place),
             Self::Keys(keys) => keys.run(place),
             Self::Domain(domains) => domains.run(place),

@@ -9,15 +9,8 @@ use clap::Args;
 
 /// Settings of doors that this version does not open yet. They are known, so that one configuration serves every
 /// version; silently without effect they would mislead whoever moves an installation over.
-const WITHOUT_EFFECT: &[&str] = &[
-    "aegis.",
-    "eo.",
-    "limits.aegis",
-    "limits.login_attempts",
-    "mail_proxy.",
-    "smtp.return_path_domain",
-    "webhooks.",
-];
+const WITHOUT_EFFECT: &[&str] =
+    &["aegis.", "eo.", "limits.aegis", "limits.login_attempts", "smtp.return_path_domain", "webhooks."];
 
 #[derive(Args)]
 pub struct Serve {

@@ -9,7 +9,7 @@ use posthaste_model::credential::Credential;
 use posthaste_model::domain::SendingDomain;
 use posthaste_model::template::Template;
 use posthaste_model::{ClientId, Domain};
-use posthaste_store::{SigningKey, Store, StoreError};
+use posthaste_store::{SenderConfig, SigningKey, Store, StoreError};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -35,6 +35,7 @@ pub struct View {
     client_domains: Memory<ClientId, Arc<Vec<SendingDomain>>>,
     selectors: Memory<String, Arc<[String]>>,
     templates: Memory<(ClientId, String), Option<Arc<Template>>>,
+    sender_configs: Memory<(ClientId, String), Option<Arc<SenderConfig>>>,
     signing_keys: Memory<(), Arc<Vec<SigningKey>>>,
     tokens: Memory<Uuid, bool>,
 }
@@ -98,6 +99,7 @@ impl View {
             client_domains: Memory::new(),
             selectors: Memory::new(),
             templates: Memory::new(),
+            sender_configs: Memory::new(),
             signing_keys: Memory::new(),
             tokens: Memory::new(),
         }
@@ -178,6 +180,21 @@ impl View {
         }
         let found = self.store.template(client, code).await?.map(Arc::new);
         self.templates.put(key, found.clone());
+        Ok(found)
+    }
+
+    /// The client's sender config of an address in canonical form.
+    pub async fn sender_config(
+        &self,
+        client: ClientId,
+        sender_key: &str,
+    ) -> Result<Option<Arc<SenderConfig>>, StoreError> {
+        let key = (client, sender_key.to_owned());
+        if let Some(known) = self.sender_configs.get(&key) {
+            return Ok(known);
+        }
+        let found = self.store.sender_config_of(client, sender_key).await?.map(Arc::new);
+        self.sender_configs.put(key, found.clone());
         Ok(found)
     }
 

@@ -18,17 +18,26 @@ pub enum BatchAccepted {
     Replayed(Vec<u8>),
 }
 
+/// How a door takes batches.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRule {
+    /// All or none are stored.
+    pub atomic: bool,
+    /// Emails at most.
+    pub most: usize,
+}
+
 impl Intake {
-    /// Accepts a batch. With `atomic` all or none are stored.
+    /// Accepts a batch.
     pub async fn accept_batch(
         &self,
         caller: &Caller,
         drafts: Vec<Draft>,
-        atomic: bool,
+        rule: BatchRule,
         submission: Submission<'_>,
     ) -> Result<BatchAccepted, Refusal> {
         caller.must(Permission::EmailsSend)?;
-        self.batch_size(drafts.len())?;
+        batch_size(drafts.len(), rule.most)?;
         if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
             return Ok(BatchAccepted::Replayed(answer));
         }
@@ -48,7 +57,7 @@ impl Intake {
                 caller = self.refreshed(&caller).await?;
                 continue;
             }
-            if atomic && !refused.is_empty() {
+            if rule.atomic && !refused.is_empty() {
                 return Ok(BatchAccepted::Refused(refused));
             }
             if prepared.is_empty() {
@@ -64,22 +73,21 @@ impl Intake {
         Err(unavailable(&StoreError::Busy))
     }
 
-    fn batch_size(&self, count: usize) -> Result<(), Refusal> {
-        let most = self.limits.batch;
-        let emails = || Field::Other("emails".to_owned());
-        if count == 0 {
-            let fault = Fault::new(emails(), FaultCode::Required, "a batch has at least one email");
-            return Err(Refusal::Invalid(vec![fault]));
-        }
-        if count > most {
-            let message = format!("a batch has at most {most} emails; there are {count}");
-            return Err(Refusal::Invalid(vec![Fault::new(emails(), FaultCode::OutOfRange, message)]));
-        }
-        Ok(())
-    }
-
     async fn has_changed(&self, caller: &Caller) -> Result<bool, Refusal> {
         let present = self.store.revision().await.map_err(|error| unavailable(&error))?;
         Ok(present != caller.view.revision())
     }
+}
+
+fn batch_size(count: usize, most: usize) -> Result<(), Refusal> {
+    let emails = || Field::Other("emails".to_owned());
+    if count == 0 {
+        let fault = Fault::new(emails(), FaultCode::Required, "a batch has at least one email");
+        return Err(Refusal::Invalid(vec![fault]));
+    }
+    if count > most {
+        let message = format!("a batch has at most {most} emails; there are {count}");
+        return Err(Refusal::Invalid(vec![Fault::new(emails(), FaultCode::OutOfRange, message)]));
+    }
+    Ok(())
 }

@@ -36,6 +36,9 @@ impl Intake {
         }
         let sender = sender::decide(caller, draft).await.map_err(|error| unavailable(&error))?;
         let sender = sender.map_err(|found| add_unless_told(&mut faults, found)).ok();
+        if let Some(sender) = &sender {
+            self.sender_config(caller, draft, sender, &mut faults).await?;
+        }
         let recipients = addresses::recipients(draft, self.limits.recipients, &mut faults);
         let reply_to = addresses::reply_to(draft, &mut faults);
         let template = self.template(caller, draft, &mut faults).await?;
@@ -93,6 +96,27 @@ impl Intake {
             decisions,
         };
         Ok(Prepared { email, files: files.contents })
+    }
+
+    /// The organization's own addresses are sent as by the client's Microsoft credentials for them, where these are asked
+    /// for.
+    async fn sender_config(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        sender: &sender::Sender,
+        faults: &mut Vec<Fault>,
+    ) -> Result<(), Refusal> {
+        if !self.routes.needs_sender_config(draft.source, sender.domain.as_str()) {
+            return Ok(());
+        }
+        let address = &sender.from.address;
+        let found = caller.view.sender_config(caller.client.id, address.canonical()).await;
+        if !found.map_err(|error| unavailable(&error))?.is_some_and(|config| config.is_active) {
+            let message = format!("{} has no active sender config of this client", address.as_str());
+            faults.push(Fault::new(Field::From, FaultCode::SenderNotConfigured, message));
+        }
+        Ok(())
     }
 
     async fn template(

@@ -13,7 +13,7 @@ mod message;
 mod raw;
 mod sender;
 
-pub use batch::BatchAccepted;
+pub use batch::{BatchAccepted, BatchRule};
 pub use dry_run::DryRun;
 pub use limits::{IntakeLimits, LinkRule};
 pub use raw::RawDraft;

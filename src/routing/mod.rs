@@ -1,12 +1,17 @@
 //! Which way out an email takes: an ordered list of rules, and a default. Pure, and below both intake (which explains
 //! it in a dry run) and dispatch (which acts by it), so that the two can never disagree.
 
+use posthaste_model::Domain;
 use posthaste_model::email::{Email, Source};
 use std::fmt;
 use std::sync::Arc;
 
 /// The transport that keeps mail on the machine; it always exists.
 pub const INBOX: &str = "inbox";
+
+/// The way out for the organization's own addresses: Microsoft Graph with a client's sender config. Where no transport
+/// bears the name, mail that is led here waits.
+pub const SENDER_CONFIG: &str = "microsoft-graph";
 
 /// The door an email came in by, as rules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +86,8 @@ pub enum RouteReason {
     TestMode,
     /// This rule matched, from 1.
     Rule(usize),
+    /// No rule matched, and the sender is one of the organization, which the Mail Proxy API sends by sender configs.
+    SenderConfig,
     /// No rule matched.
     Default,
 }
@@ -90,6 +97,9 @@ impl fmt::Display for RouteReason {
         match self {
             Self::TestMode => f.write_str("mail of a test key always goes to the inbox"),
             Self::Rule(number) => write!(f, "route {number} matched"),
+            Self::SenderConfig => {
+                f.write_str("the organization's own addresses go through Microsoft Graph by a sender config")
+            }
             Self::Default => f.write_str("no route matched, so it takes the default transport"),
         }
     }
@@ -106,13 +116,18 @@ pub struct RouteDecision {
 
 /// The rules in force.
 #[derive(Clone, Debug)]
-pub struct Routes(Arc<Table>);
+pub struct Routes {
+    table: Arc<Table>,
+    /// Domains whose mail the Mail Proxy API sends by sender configs.
+    organization: Arc<[Domain]>,
+}
 
 #[derive(Debug)]
 struct Table {
     rules: Vec<(Arc<[Arc<str>]>, RouteRule)>,
     default: Arc<[Arc<str>]>,
     inbox: Arc<[Arc<str>]>,
+    sender_config: Arc<[Arc<str>]>,
     asks_client_name: bool,
 }
 
@@ -127,41 +142,64 @@ impl Routes {
             check(rule, index + 1, exists)?;
         }
         let names = |rule: &RouteRule| rule.transports.iter().map(|name| Arc::from(name.as_str())).collect();
-        Ok(Self(Arc::new(Table {
+        Ok(Self::of(Table {
             asks_client_name: rules.iter().any(|rule| rule.client.is_some()),
             rules: rules.into_iter().map(lower_case).map(|rule| (names(&rule), rule)).collect(),
             default: [Arc::from(default)].into(),
             inbox: [Arc::from(INBOX)].into(),
-        })))
+            sender_config: [Arc::from(SENDER_CONFIG)].into(),
+        }))
     }
 
     /// Everything by one transport.
     pub fn only(transport: &str) -> Self {
-        Self(Arc::new(Table {
+        Self::of(Table {
             rules: Vec::new(),
             default: [Arc::from(transport)].into(),
             inbox: [Arc::from(INBOX)].into(),
+            sender_config: [Arc::from(SENDER_CONFIG)].into(),
             asks_client_name: false,
-        }))
+        })
+    }
+
+    fn of(table: Table) -> Self {
+        Self { table: Arc::new(table), organization: Arc::default() }
+    }
+
+    /// The same, with the domains whose mail the Mail Proxy API sends by sender configs, unless a rule says otherwise.
+    pub fn with_organization(self, domains: &[Domain]) -> Self {
+        Self { organization: domains.into(), ..self }
     }
 
     /// Whether a rule asks for a client, so that [`Routes::choose`] should be given the client's name.
     pub fn ask_client_name(&self) -> bool {
-        self.0.asks_client_name
+        self.table.asks_client_name
     }
 
     /// The way out for `email`, whose client bears `client_name`.
     pub fn choose(&self, email: &Email, client_name: Option<&str>) -> RouteDecision {
         if email.test_mode {
-            return RouteDecision { transports: Arc::clone(&self.0.inbox), reason: RouteReason::TestMode };
+            return RouteDecision {
+                transports: Arc::clone(&self.table.inbox),
+                reason: RouteReason::TestMode,
+            };
         }
-        for (index, (names, rule)) in self.0.rules.iter().enumerate() {
+        for (index, (names, rule)) in self.table.rules.iter().enumerate() {
             if matches(rule, email, client_name) {
                 let reason = RouteReason::Rule(index + 1);
                 return RouteDecision { transports: order(names, &rule.weights, email), reason };
             }
         }
-        RouteDecision { transports: Arc::clone(&self.0.default), reason: RouteReason::Default }
+        if self.needs_sender_config(email.source, email.from.address.domain()) {
+            let transports = Arc::clone(&self.table.sender_config);
+            return RouteDecision { transports, reason: RouteReason::SenderConfig };
+        }
+        RouteDecision { transports: Arc::clone(&self.table.default), reason: RouteReason::Default }
+    }
+
+    /// Whether mail that came in by `source` from an address in `domain` needs a sender config of its client.
+    pub fn needs_sender_config(&self, source: Source, domain: &str) -> bool {
+        source == Source::MailProxy && self.organization.iter().any(|one| one.as_str() == domain)
     }
 }
 

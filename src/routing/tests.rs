@@ -97,3 +97,20 @@ fn faulty_rules_are_named() {
         assert_eq!(Routes::new(vec![odd], "a", &["a"]).unwrap_err(), RouteError::Weights(1));
     }
 }
+
+#[test]
+fn the_organizations_mail_proxy_mail_waits_for_its_own_way_unless_a_rule_says_otherwise() {
+    let organization = [Domain::parse("org.example").unwrap()];
+    let routes = Routes::new(vec![], "d", &["d"]).unwrap().with_organization(&organization);
+    let mut own = email("ann@org.example", &["bob@b.example"]);
+    assert_eq!(routes.choose(&own, None).reason, RouteReason::Default, "another door");
+    own.source = Source::MailProxy;
+    let decision = routes.choose(&own, None);
+    assert_eq!((&*decision.transports[0], decision.reason), (SENDER_CONFIG, RouteReason::SenderConfig));
+    let mut below = email("ann@sub.org.example", &["bob@b.example"]);
+    below.source = Source::MailProxy;
+    assert_eq!(routes.choose(&below, None).reason, RouteReason::Default);
+    let by_rule = RouteRule { from_domain: Some("org.example".into()), ..rule(&["a"]) };
+    let routes = Routes::new(vec![by_rule], "d", &["a", "d"]).unwrap().with_organization(&organization);
+    assert_eq!(routes.choose(&own, None).reason, RouteReason::Rule(1));
+}

@@ -10,6 +10,7 @@ pub mod files;
 mod ground;
 pub mod http;
 pub mod inbox;
+mod mail_proxy;
 mod oauth;
 pub mod ops;
 mod outward_status;
@@ -24,11 +25,12 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
 /// Every surface of an API node.
-fn doors(ground: &Ground) -> [Router; 6] {
+fn doors(ground: &Ground) -> [Router; 7] {
     [
         emails_api::router(ground),
         files::router(ground),
         inbox::router(ground),
+        mail_proxy::router(ground),
         send::router(ground),
         ops::health(ground),
         web::assets(),

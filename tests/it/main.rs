@@ -8,6 +8,7 @@ mod delivery;
 mod emails_api;
 mod harness;
 mod hostile;
+mod mail_proxy;
 mod moving;
 mod oauth;
 mod object_store;

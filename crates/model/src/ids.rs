@@ -110,6 +110,10 @@ id!(
     /// One message in the inbox transport.
     InboxId
 );
+id!(
+    /// One sender config of a client.
+    SenderConfigId
+);
 
 #[cfg(test)]
 mod tests {

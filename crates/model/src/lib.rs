@@ -24,7 +24,7 @@ pub mod status;
 pub mod template;
 pub mod time;
 
-pub use ids::{ClientId, CredentialId, DomainId, EmailId, InboxId, TemplateId, WorkerId};
+pub use ids::{ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, WorkerId};
 pub use posthaste_mail::address::{Address, AddressError, Domain, Mailbox};
 pub use rate::Rate;
 pub use secret::Secret;

@@ -21,6 +21,8 @@ words!(
         UnknownDomain = "unknown_domain",
         /// `from` is outside the key's or the named domain.
         FromDomainMismatch = "from_domain_mismatch",
+        /// The client has no active sender config for this address of an organization domain.
+        SenderNotConfigured = "sender_not_configured",
         /// Too many recipients.
         TooManyRecipients = "too_many_recipients",
         /// A recipient stands twice.

@@ -4,7 +4,7 @@ use super::entry::{Answered, Entered};
 use super::send::{SURFACE, flag, kept, note, replayed, request_of};
 use super::{EmailsApi, draft, refusals};
 use crate::auth::Freshness;
-use crate::intake::{BatchAccepted, IdempotencyRequest, Judged, Submission};
+use crate::intake::{BatchAccepted, BatchRule, IdempotencyRequest, Judged, Submission};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::json::reader::{FieldErrors, ObjectReader};
 use crate::surfaces::http::json::{self, Json, fingerprint};
@@ -57,7 +57,8 @@ async fn accept_batch(
             .map(|key| asked_as(atomic, json::aside(held.len(), || request_of("emails/batch", key, &json)))),
         answer: &keep,
     };
-    let outcome = api.intake.accept_batch(&entered.caller, drafts, atomic, submission).await;
+    let rule = BatchRule { atomic, most: api.intake.limits.batch };
+    let outcome = api.intake.accept_batch(&entered.caller, drafts, rule, submission).await;
     match outcome.map_err(refusals::problem)? {
         BatchAccepted::Judged(judged) => {
             judged.iter().filter(|one| one.is_ok()).for_each(|_| api.metrics.accepted(SURFACE));

@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 25] = [
+pub(crate) const TABLES: [&str; 26] = [
     "installation",
     "clients",
     "credentials",
@@ -43,6 +43,7 @@ pub(crate) const TABLES: [&str; 25] = [
     "bodies_left",
     "signing_keys",
     "revoked_tokens",
+    "sender_configs",
     "migrations",
 ];
 
@@ -71,7 +72,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 21] = [
+pub(crate) const PARTS: [Part; 22] = [
     Part {
         table: "clients",
         columns: &[
@@ -124,6 +125,18 @@ pub(crate) const PARTS: [Part; 21] = [
         table: "revoked_tokens",
         columns: &[("jti", Id), ("ends_at", Big)],
         select: "SELECT jti, ends_at FROM revoked_tokens",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "sender_configs",
+        columns: &[
+            ("n", Big), ("id", Id), ("client_id", Id), ("sender_email", Text), ("sender_key", Text),
+            ("ms_tenant_id", Text), ("ms_client_id", Text), ("sealed_secret", Bytes), ("is_active", Bool),
+            ("created_at", Big),
+        ],
+        select: "SELECT s.n, s.id, c.id, s.sender_email, s.sender_key, s.ms_tenant_id, s.ms_client_id, s.sealed_secret,
+                s.is_active, s.created_at
+            FROM sender_configs s JOIN clients c ON c.n = s.client",
         makes: Makes::Row,
     },
     Part {

@@ -15,6 +15,7 @@ mod list;
 mod moving;
 mod postgres_schema;
 mod retention;
+mod sender_configs;
 mod settle;
 mod stats;
 mod tokens;

@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0005_tokens",
         sql: include_str!("../../../migrations/postgres/0005_tokens.sql"),
     },
+    Migration {
+        number: 6,
+        name: "0006_sender_configs",
+        sql: include_str!("../../../migrations/postgres/0006_sender_configs.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

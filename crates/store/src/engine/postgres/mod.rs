@@ -26,6 +26,7 @@ mod migrate;
 mod outcome;
 mod retention;
 mod rows;
+mod sender_configs;
 mod session;
 mod state;
 mod stats;

@@ -145,6 +145,7 @@ fn unique_thing(said: &DbError) -> &'static str {
     let things = [
         ("clients_name", "a client of this name"),
         ("domains_name", "a domain of this name"),
+        ("sender_configs_sender", "a sender config of this address"),
         ("credentials_key_hash", "a credential with this key"),
         ("emails_", "an email with this id"),
     ];

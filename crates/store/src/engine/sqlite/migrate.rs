@@ -33,6 +33,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0004_tokens",
         sql: include_str!("../../../migrations/sqlite/0004_tokens.sql"),
     },
+    Migration {
+        number: 5,
+        name: "0005_sender_configs",
+        sql: include_str!("../../../migrations/sqlite/0005_sender_configs.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

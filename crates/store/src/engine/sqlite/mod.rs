@@ -21,6 +21,7 @@ mod outcome;
 mod readers;
 mod retention;
 mod rows;
+mod sender_configs;
 mod stats;
 mod sweep;
 mod templates;

@@ -81,6 +81,7 @@ fn unique_thing(message: &str) -> &'static str {
         ("domains.name", "a domain of this name"),
         ("credentials.key_hash", "a credential with this key"),
         ("emails.id", "an email with this id"),
+        ("sender_configs.sender_key", "a sender config of this address"),
     ];
     things.iter().find(|(column, _)| message.contains(column)).map_or("it", |(_, thing)| thing)
 }

@@ -1,0 +1,91 @@
+//! The language of success texts: Traditional Chinese as documented, English where the request prefers it.
+
+use http::HeaderMap;
+use http::header::ACCEPT_LANGUAGE;
+
+/// A text that both languages have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A mail was accepted.
+    Queued,
+    /// A mail was taken back.
+    Cancelled,
+    /// A token was revoked.
+    TokenRevoked,
+    /// A sender config was removed.
+    ConfigDeleted,
+}
+
+impl Said {
+    /// The text, in the language that the request prefers.
+    pub fn in_language_of(self, headers: &HeaderMap) -> &'static str {
+        match (self, prefers_english(headers)) {
+            (Self::Queued, false) => "郵件已加入發送隊列",
+            (Self::Queued, true) => "Mail queued for delivery",
+            (Self::Cancelled, false) => "郵件已取消",
+            (Self::Cancelled, true) => "Mail cancelled",
+            (Self::TokenRevoked, false) => "Token 已撤銷",
+            (Self::TokenRevoked, true) => "Token revoked",
+            (Self::ConfigDeleted, false) => "Sender config 已刪除",
+            (Self::ConfigDeleted, true) => "Sender config deleted",
+        }
+    }
+}
+
+/// Whether `Accept-Language` (RFC 9110, section 12.5.4) ranks English before Chinese; of two that rank alike the one
+/// named first. Where neither is named: no.
+fn prefers_english(headers: &HeaderMap) -> bool {
+    let (mut english, mut chinese) = (0, 0);
+    let lines = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+    for range in lines.flat_map(|line| line.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let rank = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let rank = rank.map_or(1_000, thousandths);
+        match name.split('-').next() {
+            Some("en") if rank > chinese => english = english.max(rank),
+            Some("zh") if rank > english => chinese = chinese.max(rank),
+            _ => {}
+        }
+    }
+    english > chinese
+}
+
+/// A quality value from 0 to 1 as thousandths; what is none counts as 0.
+fn thousandths(text: &str) -> u32 {
+    match text.parse::<f32>() {
+        Ok(rank) if (0.0..=1.0).contains(&rank) => (rank * 1_000.0).round() as u32,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_unless_english_is_preferred() {
+        for (given, english) in [
+            ("", false),
+            ("zh-TW", false),
+            ("en", true),
+            ("en-US,en;q=0.9", true),
+            ("zh-TW,zh;q=0.9,en;q=0.8", false),
+            ("en;q=0.5, zh;q=0.4", true),
+            ("zh;q=0.4, EN-gb;Q=0.5", true),
+            ("en, zh", true),
+            ("zh, en", false),
+            ("fr, en;q=0.1", true),
+            ("fr", false),
+            ("*", false),
+            ("en;q=0", false),
+            ("en;q=2", false),
+            ("english", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_LANGUAGE, given.parse().unwrap());
+            assert_eq!(prefers_english(&headers), english, "{given}");
+        }
+        assert_eq!(Said::Queued.in_language_of(&HeaderMap::new()), "郵件已加入發送隊列");
+    }
+}
