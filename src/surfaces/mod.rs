@@ -1,7 +1,7 @@
 //! The doors: each surface translates its own documented shapes onto the one pipeline, and knows no rule of mail.
 //! Here, and only here, the dialects meet.
 //!
-//! A new surface is one folder with a `router(&Ground)` and one line in [`doors`]. It may stand below a path that
+//! A new surface is one folder with a `router(&Ground)` and one line in `doors`. It may stand below a path that
 //! another one answers with a catch-all (`/api/{*rest}` is the Emails API's): the longer path wins, so a surface at
 //! `/api/v1` brings its own `/api/v1/{*rest}`, with which it says 404 in its own words.
 
