@@ -1,9 +1,10 @@
 //! OAuth2 clients: make, list, revoke; and the keys that sign their tokens.
 
-use super::{Admin, NewClient, fault, invalid, refused, words};
+use super::{Admin, NewClient, fault, invalid, refused};
 use crate::auth::{TokenError, hash_password};
+use posthaste_model::client::Client;
 use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Scope, oauth_hash};
-use posthaste_model::refusal::{FaultCode, Refusal};
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{CredentialId, Rate, Secret};
 use posthaste_store::Actor;
 use std::time::Duration;
@@ -37,22 +38,7 @@ impl Admin {
         new: NewOauthClient,
         actor: &Actor,
     ) -> Result<Credential, Refusal> {
-        let mut faults = Vec::new();
-        let is_name = |name: &str| {
-            (1..=NAME_MAX).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':')
-        };
-        if !is_name(&new.name) {
-            let message = "id has 1 to 100 visible ASCII characters, none of them a colon";
-            faults.push(fault("id", FaultCode::InvalidValue, message));
-        }
-        if !(SECRET_MIN..=SECRET_MAX).contains(&new.secret.expose().len()) {
-            let message = format!("the secret has {SECRET_MIN} to {SECRET_MAX} bytes");
-            faults.push(fault("secret", FaultCode::OutOfRange, message));
-        }
-        if new.scopes.is_empty() {
-            faults.push(fault("scope", FaultCode::Required, "at least one scope is needed: basic or email"));
-        }
+        let faults = faults_of(&new);
         if !faults.is_empty() {
             return Err(Refusal::Invalid(faults));
         }
@@ -60,18 +46,7 @@ impl Admin {
         if taken.is_some() {
             return Err(Refusal::Conflict(format!("an OAuth client {} stands already", new.name)));
         }
-        let client = match &new.client {
-            Some(named) => self.client(named).await.map_err(|refusal| match refusal {
-                Refusal::NotFound => {
-                    invalid("client", FaultCode::InvalidValue, "no client has this name or id")
-                }
-                other => other,
-            })?,
-            None => match self.client(&new.name).await {
-                Err(Refusal::NotFound) => self.create_client(NewClient::named(&new.name), actor).await?,
-                found => found?,
-            },
-        };
+        let client = self.sends_as(&new, actor).await?;
         let secret_hash = self.hash(new.secret).await?;
         let now = self.clock.now();
         let mut scopes = new.scopes;
@@ -80,7 +55,7 @@ impl Admin {
         let credential = Credential {
             id: CredentialId::new(now, self.chance.bytes()),
             client_id: client.id,
-            name: Some(words::name("id", &new.name).map_err(|fault| Refusal::Invalid(vec![fault]))?),
+            name: Some(new.name.clone()),
             prefix: new.name.clone(),
             key_hash: oauth_hash(&new.name),
             mode: KeyMode::Live,
@@ -96,6 +71,18 @@ impl Admin {
         };
         self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
         Ok(credential)
+    }
+
+    /// The client whose mail it sends.
+    async fn sends_as(&self, new: &NewOauthClient, actor: &Actor) -> Result<Client, Refusal> {
+        let named = new.client.as_deref().unwrap_or(&new.name);
+        match (self.client(named).await, &new.client) {
+            (Err(Refusal::NotFound), Some(_)) => {
+                Err(invalid("client", FaultCode::InvalidValue, "no client has this name or id"))
+            }
+            (Err(Refusal::NotFound), None) => self.create_client(NewClient::named(named), actor).await,
+            (found, _) => found,
+        }
     }
 
     /// All OAuth2 clients, oldest first.
@@ -130,6 +117,24 @@ impl Admin {
         let hashed = tokio::task::spawn_blocking(move || hash_password(&secret)).await;
         hashed.ok().and_then(Result::ok).ok_or_else(failed)
     }
+}
+
+/// What is wrong with a client to be made, all at once.
+fn faults_of(new: &NewOauthClient) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let is_visible = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    if !(1..=NAME_MAX).contains(&new.name.len()) || !new.name.bytes().all(is_visible) {
+        let message = "id has 1 to 100 visible ASCII characters, none of them a colon";
+        faults.push(fault("id", FaultCode::InvalidValue, message));
+    }
+    if !(SECRET_MIN..=SECRET_MAX).contains(&new.secret.expose().len()) {
+        let message = format!("the secret has {SECRET_MIN} to {SECRET_MAX} bytes");
+        faults.push(fault("secret", FaultCode::OutOfRange, message));
+    }
+    if new.scopes.is_empty() {
+        faults.push(fault("scope", FaultCode::Required, "at least one scope is needed: basic or email"));
+    }
+    faults
 }
 
 /// A fault of ours, which is in the log.

@@ -95,35 +95,25 @@ impl App {
         let faults = options.faults.clone();
         let tasks = Tasks::observed_by(&metrics);
         let data = DataDirectory::prepare(&settings.data.dir)?;
-        let key = match &settings.secrets.encryption_key {
-            Some(given) => given.clone(),
-            None => data.encryption_key(&chance)?,
-        };
-        let vault = Vault::new(&key, chance.clone())?;
+        let vault = open_vault(&settings, &data, &chance)?;
         let store = open_store(&settings, &options, &metrics).await?;
         let blobs = open_blobs(&settings, &store, &clock, &chance, &faults)?;
         let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
         let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
-        let routes = transports::routes(
-            &settings.routes,
-            &settings.mail.default_transport,
-            &settings.transports,
-            &settings.mail_proxy.org_domains,
-        )?;
+        let routes = transports::routes(&settings)?;
         let cache = shared_cache(&settings, &vault, &metrics)?;
-        let limits =
-            cache.clone().map_or_else(Limits::memory, |cache| Limits::shared(cache, metrics.clone()));
+        let limits = limits_on(cache.clone(), &metrics);
         let live = Live::new(store.clone(), cache.clone(), chance.bytes(), metrics.clone());
         let auth = Auth::new(AuthParts {
+            jwt_secret: jwt_secret(&settings, &data, &chance)?,
+            leeway: settings.mail_proxy.jwt_leeway,
+            token_lifetime: settings.oauth.token_lifetime,
             directory: Directory::open(store.clone()).await?,
             store: store.clone(),
             vault: vault.clone(),
             clock: clock.clone(),
             chance: chance.clone(),
             tasks: tasks.clone(),
-            jwt_secret: jwt_secret(&settings, &data, &chance)?,
-            leeway: settings.mail_proxy.jwt_leeway,
-            token_lifetime: settings.oauth.token_lifetime,
         });
         let intake = Intake::new(IntakeParts {
             store: store.clone(),
@@ -184,6 +174,20 @@ impl App {
         };
         transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)
     }
+}
+
+/// Seals secrets under the key that was given, or under the one that was made in the data directory.
+fn open_vault(settings: &Settings, data: &DataDirectory, chance: &Chance) -> Result<Vault, StartError> {
+    let key = match &settings.secrets.encryption_key {
+        Some(given) => given.clone(),
+        None => data.encryption_key(chance)?,
+    };
+    Ok(Vault::new(&key, chance.clone())?)
+}
+
+/// Windows that all nodes share where there is a cache, else this node's own.
+fn limits_on(cache: Option<SharedCache>, metrics: &Metrics) -> Limits {
+    cache.map_or_else(Limits::memory, |cache| Limits::shared(cache, metrics.clone()))
 }
 
 /// Signs the Mail Proxy's tokens: given, or made in the data directory and kept there.

@@ -4,11 +4,10 @@ use super::StartError;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::blobs::Blobs;
-use crate::config::{Encryption, RouteSettings, SmtpRelay, TransportKind, TransportSettings};
+use crate::config::{Encryption, RouteSettings, Settings, SmtpRelay, TransportKind, TransportSettings};
 use crate::dispatch::Way;
 use crate::routing::{Door, RouteRule, Routes};
 use crate::transports::{InboxBell, InboxTransport, SmtpTransport, Transport};
-use posthaste_model::Domain;
 use posthaste_model::fault::Faults;
 use posthaste_smtp::client::{ConnectSettings, Credentials, Password, Timeouts, tls_client_config};
 use posthaste_store::Store;
@@ -96,17 +95,12 @@ fn connect_settings(relay: &SmtpRelay, tls: &Arc<rustls::ClientConfig>) -> Conne
 }
 
 /// The rules in force.
-pub fn routes(
-    settings: &[RouteSettings],
-    default: &str,
-    transports: &[TransportSettings],
-    organization: &[Domain],
-) -> Result<Routes, StartError> {
-    let rules = settings.iter().map(rule).collect();
-    let names: Vec<&str> = transports.iter().map(|one| one.name.as_str()).collect();
-    let routes =
-        Routes::new(rules, default, &names).map_err(|error| StartError::Setting(error.to_string()))?;
-    Ok(routes.with_organization(organization))
+pub fn routes(settings: &Settings) -> Result<Routes, StartError> {
+    let rules = settings.routes.iter().map(rule).collect();
+    let names: Vec<&str> = settings.transports.iter().map(|one| one.name.as_str()).collect();
+    let routes = Routes::new(rules, &settings.mail.default_transport, &names)
+        .map_err(|error| StartError::Setting(error.to_string()))?;
+    Ok(routes.with_organization(&settings.mail_proxy.org_domains))
 }
 
 fn rule(settings: &RouteSettings) -> RouteRule {

@@ -1,14 +1,17 @@
 //! What a caller may still change about an accepted email: take it back, or send it again as a new one.
 
-use super::{Accepted, Committed, Intake, Prepared, Submission, new_id, no_room, sender, unavailable};
+use super::{
+    Accepted, Intake, Prepared, Submission, Wanted, first_decisions, new_id, no_room, sender, unavailable,
+};
 use crate::auth::Caller;
 use crate::live::Change;
-use posthaste_model::EmailId;
+use bytes::Bytes;
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
 use posthaste_model::email::{Content, Email};
 use posthaste_model::refusal::Refusal;
-use posthaste_store::{CancelResult, StoreError};
+use posthaste_model::{EmailId, Timestamp};
+use posthaste_store::CancelResult;
 
 impl Intake {
     /// Takes an email back while it is scheduled or queued. Of a cancel and a worker's claim exactly one wins.
@@ -46,61 +49,51 @@ impl Intake {
         }
         let original = found.email;
         let files = self.files_of(&original).await?;
-        let mut caller = caller.clone();
-        for _ in 0..super::STALE_ROUNDS {
-            let now = self.clock.now();
-            let new = new_id(&self.chance, now);
-            let sender = match sender::again(&caller, &original).await.map_err(|error| unavailable(&error))? {
-                Ok(decision) => decision,
-                Err(fault) => {
-                    caller = self.refreshed_or(caller, Refusal::Invalid(vec![fault])).await?;
-                    continue;
-                }
-            };
-            let mut decisions = vec![
-                Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
-                sender,
-            ];
-            decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
-            let signed_by = match &original.content {
-                Content::Parts(_) => {
-                    let found = caller.view.selectors(&original.domain).await;
-                    Some(found.map_err(|error| unavailable(&error))?.to_vec())
-                }
-                Content::Raw { .. } | Content::Whole { .. } => None,
-            };
-            let reason = "content and template version of this email";
-            decisions.push(Decision::new("resend", original.id.to_string(), reason));
-            let email = Email {
-                id: new,
-                credential_id: Some(caller.credential.id),
-                test_mode: original.test_mode || caller.credential.mode == KeyMode::Test,
-                message_id: format!("{new}@{}", original.domain),
-                requested_at: now,
-                send_at: None,
-                idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
-                correlation_id: submission.correlation.as_str().to_owned(),
-                signed_by,
-                resent_from: Some(original.id),
-                decisions,
-                ..Email::clone(&original)
-            };
-            let prepared = Prepared { email, files: files.clone() };
-            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
-                Committed::Stored(mut judged) => {
-                    let Some(Ok((email, status))) = judged.pop() else { continue };
-                    return Ok(Accepted::New(email, status));
-                }
-                Committed::Replayed(answer) => return Ok(Accepted::Replayed(answer)),
-                Committed::Stale => caller = self.refreshed(&caller).await?,
+        self.store_wanted(caller, Wanted::Copy(&original, &files), &submission).await
+    }
+
+    /// A new email like `original`, if the caller may send as its sender today.
+    pub(super) async fn prepare_copy(
+        &self,
+        caller: &Caller,
+        original: &Email,
+        files: &[Bytes],
+        submission: &Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Prepared, Refusal> {
+        let sender = sender::again(caller, original).await.map_err(|error| unavailable(&error))?;
+        let sender = sender.map_err(|fault| Refusal::Invalid(vec![fault]))?;
+        let mut decisions = first_decisions(caller, sender, submission);
+        let reason = "content and template version of this email";
+        decisions.push(Decision::new("resend", original.id.to_string(), reason));
+        let signed_by = match &original.content {
+            Content::Parts(_) => {
+                let found = caller.view.selectors(&original.domain).await;
+                Some(found.map_err(|error| unavailable(&error))?.to_vec())
             }
-        }
-        Err(unavailable(&StoreError::Busy))
+            Content::Raw { .. } | Content::Whole { .. } => None,
+        };
+        let id = new_id(&self.chance, now);
+        let email = Email {
+            id,
+            credential_id: Some(caller.credential.id),
+            test_mode: original.test_mode || caller.credential.mode == KeyMode::Test,
+            message_id: format!("{id}@{}", original.domain),
+            requested_at: now,
+            send_at: None,
+            idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
+            correlation_id: submission.correlation.as_str().to_owned(),
+            signed_by,
+            resent_from: Some(original.id),
+            decisions,
+            ..original.clone()
+        };
+        Ok(Prepared { email, files: files.to_vec() })
     }
 
     /// The files of an email. Put down again with the copy's commit, they are young once more: retention, which may be
     /// dropping the original at this moment, leaves them to the copy.
-    async fn files_of(&self, email: &Email) -> Result<Vec<bytes::Bytes>, Refusal> {
+    async fn files_of(&self, email: &Email) -> Result<Vec<Bytes>, Refusal> {
         let raw = match &email.content {
             Content::Raw { sha256, .. } => Some(sha256),
             Content::Parts(_) | Content::Whole { .. } => None,

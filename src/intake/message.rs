@@ -4,7 +4,9 @@ use super::limits::{
     BODY_BYTES, HEADERS, METADATA_BYTES, METADATA_KEY_CHARS, SCHEDULE_AHEAD, SCHEDULE_BACK, SUBJECT_CHARS,
     TAG_CHARS, TAGS,
 };
-use super::{Intake, Prepared, Submission, addresses, attachments, new_id, sender, unavailable};
+use super::{
+    Intake, Prepared, Submission, addresses, attachments, first_decisions, new_id, sender, unavailable,
+};
 use crate::auth::Caller;
 use crate::auth::link::FileLink;
 use posthaste_mail::header::{HeaderName, HeaderValue};
@@ -55,18 +57,9 @@ impl Intake {
             return Err(refusal(faults));
         }
         let id: EmailId = new_id(&self.chance, now);
-        let mut decisions = vec![
-            Decision::new("credential", caller.credential.prefix.clone(), "the key may send"),
-            sender.decision,
-        ];
-        decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
-        if let Some(template) = &template {
-            let outcome = format!("{} version {}", template.code, template.version);
-            decisions.push(Decision::new("template", outcome, "the newest version at acceptance"));
-        }
-        if let Some(at) = send_at {
-            decisions.push(Decision::new("schedule", at.to_string(), "send_at lies ahead"));
-        }
+        let mut decisions = first_decisions(caller, sender.decision, submission);
+        decisions.extend(template.as_deref().map(template_decision));
+        decisions.extend(send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead")));
         let mut described = files.described;
         self.link_large(&mut described, caller, id, now);
         let email = Email {
@@ -233,6 +226,11 @@ fn add_unless_told(faults: &mut Vec<Fault>, found: Vec<Fault>) {
             faults.push(fault);
         }
     }
+}
+
+fn template_decision(template: &Template) -> Decision {
+    let outcome = format!("{} version {}", template.code, template.version);
+    Decision::new("template", outcome, "the newest version at acceptance")
 }
 
 fn parts(draft: &Draft, template: Option<&Template>, headers: Vec<(String, String)>) -> Parts {

@@ -132,6 +132,15 @@ struct Prepared {
     files: Vec<bytes::Bytes>,
 }
 
+/// What is to become one email.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Draft(&'a Draft),
+    Raw(&'a RawDraft),
+    /// Another one like this, with its files.
+    Copy(&'a Email, &'a [bytes::Bytes]),
+}
+
 impl Intake {
     /// An intake over its parts.
     pub fn new(parts: IntakeParts) -> Self {
@@ -150,10 +159,26 @@ impl Intake {
         if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
             return Ok(Accepted::Replayed(answer));
         }
+        self.store_wanted(caller, Wanted::Draft(&draft), &submission).await
+    }
+
+    /// Stores the one email that comes of `wanted` by the caller's present configuration. What passed, or was refused,
+    /// by a configuration that has changed meanwhile does not count: it is judged again.
+    async fn store_wanted(
+        &self,
+        caller: &Caller,
+        wanted: Wanted<'_>,
+        submission: &Submission<'_>,
+    ) -> Result<Accepted, Refusal> {
         let mut caller = caller.clone();
         for _ in 0..STALE_ROUNDS {
             let now = self.clock.now();
-            let prepared = match self.prepare(&caller, &draft, &submission, now).await {
+            let judged = match wanted {
+                Wanted::Draft(draft) => self.prepare(&caller, draft, submission, now).await,
+                Wanted::Raw(draft) => self.prepare_raw(&caller, draft, submission, now).await,
+                Wanted::Copy(email, files) => self.prepare_copy(&caller, email, files, submission, now).await,
+            };
+            let prepared = match judged {
                 Ok(prepared) => prepared,
                 Err(refusal) => {
                     // What was refused by remembered configuration may be right by the present one.
@@ -162,7 +187,7 @@ impl Intake {
                 }
             };
             self.faults.crash_at(FaultPoint::Validated);
-            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
+            match self.commit(&caller, vec![prepared], submission, now, Vec::new()).await? {
                 Committed::Stored(mut judged) => {
                     let Some(Ok((email, status))) = judged.pop() else { continue };
                     return Ok(Accepted::New(email, status));
@@ -339,6 +364,13 @@ fn unavailable(error: &StoreError) -> Refusal {
 
 fn no_room() -> Refusal {
     Refusal::Unavailable { retry_after: Duration::from_secs(5), may_be_stored: false }
+}
+
+/// The decisions that every acceptance begins with: who sends, as whom, and how its limits stood.
+fn first_decisions(caller: &Caller, sender: Decision, submission: &Submission<'_>) -> Vec<Decision> {
+    let credential = Decision::new("credential", caller.credential.prefix.clone(), caller.reason());
+    let limits = submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand));
+    [credential, sender].into_iter().chain(limits).collect()
 }
 
 /// The id of a new email.

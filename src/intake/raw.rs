@@ -1,7 +1,7 @@
 //! Finished messages, as they come in by SMTP: judged by their envelope and by what their header claims, kept as they
 //! are. The order of the checks is that of [`Intake::accept`].
 
-use super::{Accepted, Committed, Intake, Prepared, STALE_ROUNDS, Submission, new_id, sender, unavailable};
+use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, new_id, sender, unavailable};
 use crate::auth::Caller;
 use bytes::Bytes;
 use posthaste_mail::raw::{Hop, RawMessage, address_list};
@@ -9,11 +9,9 @@ use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::Field;
 use posthaste_model::email::{BlobHash, Content, Email, Priority, Recipient, RecipientKind, Source};
-use posthaste_model::fault::FaultPoint;
 use posthaste_model::octets::Octets;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{Address, EmailId, Mailbox, Timestamp};
-use posthaste_store::StoreError;
 use std::collections::{BTreeMap, HashSet};
 
 /// Characters of a subject that are kept for lists and searches; the message keeps all of it.
@@ -49,27 +47,7 @@ impl Intake {
         if let Some(answer) = self.replayed(caller, submission.idempotency.as_ref()).await? {
             return Ok(Accepted::Replayed(answer));
         }
-        let mut caller = caller.clone();
-        for _ in 0..STALE_ROUNDS {
-            let now = self.clock.now();
-            let prepared = match self.prepare_raw(&caller, &draft, &submission, now).await {
-                Ok(prepared) => prepared,
-                Err(refusal) => {
-                    caller = self.refreshed_or(caller, refusal).await?;
-                    continue;
-                }
-            };
-            self.faults.crash_at(FaultPoint::Validated);
-            match self.commit(&caller, vec![prepared], &submission, now, Vec::new()).await? {
-                Committed::Stored(mut judged) => {
-                    let Some(Ok((email, status))) = judged.pop() else { continue };
-                    return Ok(Accepted::New(email, status));
-                }
-                Committed::Replayed(answer) => return Ok(Accepted::Replayed(answer)),
-                Committed::Stale => caller = self.refreshed(&caller).await?,
-            }
-        }
-        Err(unavailable(&StoreError::Busy))
+        self.store_wanted(caller, Wanted::Raw(&draft), &submission).await
     }
 
     /// Whether the caller may send as `sender` at all, asked before there is a message.
@@ -79,7 +57,7 @@ impl Intake {
         judged.map(drop).map_err(|fault| Refusal::Invalid(vec![fault]))
     }
 
-    async fn prepare_raw(
+    pub(super) async fn prepare_raw(
         &self,
         caller: &Caller,
         draft: &RawDraft,
@@ -92,11 +70,7 @@ impl Intake {
         let recipients = recipients(draft)?;
         let id: EmailId = new_id(&self.chance, now);
         let content = draft.message.passed_on(&draft.hop, &id.to_string(), now.millis());
-        let mut decisions = vec![
-            Decision::new("credential", caller.credential.prefix.clone(), caller.reason()),
-            sender.decision,
-        ];
-        decisions.extend(submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand)));
+        let mut decisions = first_decisions(caller, sender.decision, submission);
         decisions.extend(draft.wishes.clone().map(|wishes| {
             Decision::new("notifications", wishes, "asked for on the envelope; kept, not passed on")
         }));

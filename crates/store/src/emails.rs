@@ -91,6 +91,8 @@ pub struct EmailSummary {
     pub requested_at: Timestamp,
     /// When it was first accepted by a transport.
     pub sent_at: Option<Timestamp>,
+    /// The message of its final failure, else the last thing that went wrong.
+    pub error: Option<String>,
 }
 
 /// A page of a list.

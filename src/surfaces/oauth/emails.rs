@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, StatusCode};
 use posthaste_model::EmailId;
 use posthaste_model::credential::Scope;
 use posthaste_model::email::RecipientKind;
-use posthaste_store::{Cursor, EmailFilter, EmailRecord};
+use posthaste_store::{Cursor, EmailFilter, EmailRecord, EmailSummary};
 use serde_json::{Value, json};
 
 const DEFAULT_PAGE: usize = 20;
@@ -26,7 +26,7 @@ pub(super) async fn show(State(oauth): State<Oauth>, Path(id): Path<String>, hea
         let id: EmailId = id.parse().map_err(|_| OauthError::not_found())?;
         let record =
             oauth.store.email(token.caller.client.id, id).await?.ok_or_else(OauthError::not_found)?;
-        Ok::<_, OauthError>(answer::json(StatusCode::OK, &shape(&record)))
+        Ok::<_, OauthError>(answer::json(StatusCode::OK, &shape(&summary(record))))
     };
     found.await.unwrap_or_else(OauthError::into_response)
 }
@@ -39,11 +39,7 @@ pub(super) async fn list(State(oauth): State<Oauth>, request: Request<Body>) -> 
         let (limit, cursor) = asked(parts.uri.query().unwrap_or_default())?;
         let client = token.caller.client.id;
         let page = oauth.store.list(client, &EmailFilter::default(), cursor, limit).await?;
-        let mut data = Vec::with_capacity(page.rows.len());
-        for row in &page.rows {
-            // Erased between the two reads: it is not there.
-            data.extend(oauth.store.email(client, row.id).await?.as_ref().map(shape));
-        }
+        let data: Vec<_> = page.rows.iter().map(shape).collect();
         let next = page.next.map(|cursor| cursor.to_string());
         Ok::<_, OauthError>(answer::json(StatusCode::OK, &json!({"data": data, "next_cursor": next})))
     };
@@ -65,19 +61,32 @@ fn asked(query: &str) -> Result<(usize, Option<Cursor>), OauthError> {
     Ok((limit, cursor.map_err(|_| OauthError::input("cursor", "cursor is not one that a list gave"))?))
 }
 
-fn shape(record: &EmailRecord) -> Value {
+/// What a list tells of an email is all that this surface tells of it.
+fn summary(record: EmailRecord) -> EmailSummary {
     let email = &*record.email;
     let to = email.recipients.iter().filter(|one| one.kind == RecipientKind::To);
-    let failure = record.failure.as_ref().map(|(_, message)| message.as_str());
+    EmailSummary {
+        id: email.id,
+        from: email.from.to_string(),
+        to: to.map(|one| one.mailbox.to_string()).collect(),
+        subject: email.subject.clone(),
+        status: record.status,
+        requested_at: email.requested_at,
+        sent_at: record.sent_at,
+        error: record.failure.map(|(_, message)| message).or(record.error),
+    }
+}
+
+fn shape(row: &EmailSummary) -> Value {
     json!({
-        "id": email.id,
-        "from": email.from.to_string(),
-        "to": to.map(|one| one.mailbox.to_string()).collect::<Vec<_>>().join(", "),
-        "subject": email.subject,
-        "status": outward_status::mail_proxy(record.status),
-        "error": failure.or(record.error.as_deref()),
-        "created_at": email.requested_at,
-        "sent_at": record.sent_at,
+        "id": row.id,
+        "from": row.from,
+        "to": row.to.join(", "),
+        "subject": row.subject,
+        "status": outward_status::mail_proxy(row.status),
+        "error": row.error,
+        "created_at": row.requested_at,
+        "sent_at": row.sent_at,
     })
 }
 

@@ -4,6 +4,7 @@ use posthaste_model::attempt::{Claim, RecipientChange, Settlement};
 use posthaste_model::client::Client;
 use posthaste_model::email::{Content, Email, Parts, Priority, Recipient, RecipientKind, Source};
 use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::retry::{OnUncertain, RetryPolicy};
 use posthaste_model::{ClientId, EmailId, Mailbox, RecipientStatus, Secret, Status, Timestamp, WorkerId};
 use posthaste_store::{AcceptResult, Acceptance, Actor, EmailRecord, Lease, Store, StoreSettings};
 use std::collections::BTreeMap;
@@ -244,6 +245,17 @@ pub fn settlement(claim: &Claim, status: Status, next_attempt_at: Option<Timesta
         recipients: claim.due_recipients().map(change).collect(),
         events: vec![NewEvent { kind, at: at(1), recipient: None, attempt: claim.attempt, detail: None }],
         at: at(1),
+    }
+}
+
+/// Five attempts, 30 s apart; what is uncertain waits for a person.
+pub fn policy() -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: 5,
+        schedule: vec![Duration::from_secs(30)],
+        jitter: 0.0,
+        on_uncertain: OnUncertain::Hold,
+        uncertain_delay: Duration::from_secs(600),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::fixture::*;
 use posthaste_model::email::{Content, Email, Parts, TemplateRef};
-use posthaste_model::{EmailId, Status};
+use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
+use posthaste_model::retry;
+use posthaste_model::{EmailId, FailureCode, Status};
 use posthaste_store::{EmailFilter, Page, Store};
 
 crate::on_every_engine!(
     shows_what_a_list_shows,
+    tells_what_went_wrong_as_the_email_does,
     pages_are_stable_while_mail_arrives,
     every_filter_finds_its_own_indexed_or_not,
     filters_join,
@@ -36,6 +39,26 @@ async fn shows_what_a_list_shows(store: &Store) {
         (["ann@client.example".to_owned()].as_slice(), "Selamat datang, Ann")
     );
     assert_eq!((row.status, row.requested_at, row.sent_at), (Status::Queued, NOW, None));
+}
+
+async fn tells_what_went_wrong_as_the_email_does(store: &Store) {
+    let claims = accept_leased(store, vec![email(), email(), email()]).await;
+    let tried = |failure| Outcome::Tried { provider_message_id: None, recipients: vec![(0, failure)] };
+    let later = RecipientOutcome::Later(Failure::new(FailureCode::ServerError, "450 busy"));
+    let never = RecipientOutcome::Refused(Failure::new(FailureCode::InvalidEmail, "550 5.1.1 no such user"));
+    for (claim, outcome) in claims.iter().zip([later, never]) {
+        let settled = retry::settle(claim, "smtp", tried(outcome), &policy(), at(1), 0.5).unwrap();
+        store.settle(vec![settled]).await.unwrap();
+    }
+    let page = store.list(acme().id, &EmailFilter::default(), None, 20).await.unwrap();
+    let mut told = Vec::new();
+    for row in page.rows {
+        let whole = record(store, row.id).await;
+        assert_eq!(row.error, whole.failure.map(|(_, message)| message).or(whole.error));
+        told.push(row.error);
+    }
+    let texts = |part: &str| told.iter().flatten().filter(|error| error.contains(part)).count();
+    assert_eq!((texts("450 busy"), texts("550 5.1.1 no such user"), told.len()), (1, 1, 3), "{told:?}");
 }
 
 async fn pages_are_stable_while_mail_arrives(store: &Store) {

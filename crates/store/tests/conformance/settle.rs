@@ -3,10 +3,9 @@
 use crate::fixture::*;
 use posthaste_model::event::EventKind;
 use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
-use posthaste_model::retry::{self, OnUncertain, RetryPolicy};
+use posthaste_model::retry;
 use posthaste_model::{FailureCode, RecipientStatus, Status};
 use posthaste_store::{CancelResult, SettleResult, Store};
-use std::time::Duration;
 
 crate::on_every_engine!(
     a_sent_email_is_done,
@@ -19,16 +18,6 @@ crate::on_every_engine!(
     a_failure_keeps_code_and_message,
     an_outcome_that_cannot_follow_is_not_recorded,
 );
-
-fn policy() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: 5,
-        schedule: vec![Duration::from_secs(30)],
-        jitter: 0.0,
-        on_uncertain: OnUncertain::Hold,
-        uncertain_delay: Duration::from_secs(600),
-    }
-}
 
 async fn a_sent_email_is_done(store: &Store) {
     let claim_ = accept_leased(store, vec![email()]).await.remove(0);

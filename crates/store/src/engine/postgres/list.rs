@@ -220,7 +220,7 @@ impl Search {
         let (Some(last), Some(first)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
         let rows = db
             .rows(
-                "SELECT e.id, e.status, e.requested_at, e.sent_at, h.head
+                "SELECT e.id, e.status, e.requested_at, e.sent_at, h.head, coalesce(e.failure_message, e.error)
                  FROM emails e JOIN heads h ON h.client_id = e.client_id AND h.id = e.id
                  WHERE e.client_id = $1 AND e.id BETWEEN $3 AND $4 AND h.client_id = $1 AND h.id BETWEEN $3 AND $4
                     AND e.id = ANY($2)",
@@ -250,6 +250,7 @@ fn summary(row: &Row, head: &[u8]) -> Result<EmailSummary, Trouble> {
         status: status_of(code_at(row, 1)?)?,
         requested_at: instant_at(row, 2)?,
         sent_at: time_at(row, 3)?,
+        error: at(row, 5)?,
     })
 }
 

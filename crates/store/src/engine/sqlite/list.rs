@@ -50,8 +50,8 @@ impl Sqlite {
 
 fn summary(connection: &Connection, n: i64) -> Result<EmailSummary, Trouble> {
     let mut statement = connection.prepare_cached(
-        "SELECT e.id, e.status, e.requested_at, e.sent_at, b.head FROM emails e JOIN bodies b ON b.n = e.n
-         WHERE e.n = ?1",
+        "SELECT e.id, e.status, e.requested_at, e.sent_at, b.head, coalesce(e.failure_message, e.error)
+         FROM emails e JOIN bodies b ON b.n = e.n WHERE e.n = ?1",
     )?;
     let mut rows = statement.query([n])?;
     let row = rows.next()?.ok_or_else(|| damaged("an email that is indexed"))?;
@@ -66,6 +66,7 @@ fn summary(connection: &Connection, n: i64) -> Result<EmailSummary, Trouble> {
         status: status_of(row.get(1)?)?,
         requested_at: Timestamp::from_millis(row.get(2)?),
         sent_at: time_at(row, 3)?,
+        error: row.get(5)?,
     })
 }
 
