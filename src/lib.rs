@@ -14,6 +14,7 @@ mod health;
 mod intake;
 pub mod limits;
 pub mod live;
+pub mod outbound;
 pub mod queue;
 pub mod render;
 pub mod routing;
