@@ -24,13 +24,14 @@ impl Reach {
     fn allows_v4(self, ip: Ipv4Addr) -> bool {
         let [a, b, c, d] = ip.octets();
         match (a, b, c) {
-            // This network, link-local (and with it most clouds' metadata), Alibaba's metadata, multicast, reserved.
-            (0 | 224..=255, ..) | (169, 254, _) => false,
+            // Alibaba's metadata, in the midst of addresses shared by carriers.
             (100, 100, 100) if d == 200 => false,
             // Private, shared by carriers, loopback.
             (10 | 127, ..) | (100, 64..=127, _) | (172, 16..=31, _) | (192, 168, _) => self == Self::Private,
+            // This network, link-local (and with it most clouds' metadata), multicast, reserved.
+            (0 | 224..=255, ..) | (169, 254, _)
             // IETF protocol assignments, documentation, the old 6to4 relay, benchmarks.
-            (192, 0, 0 | 2) | (192, 88, 99) | (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => false,
+            | (192, 0, 0 | 2) | (192, 88, 99) | (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => false,
             _ => true,
         }
     }
@@ -43,12 +44,13 @@ impl Reach {
             return self == Self::Private;
         }
         match ip.segments() {
-            // Amazon's metadata, in the midst of private addresses.
-            [0xfd00, 0x0ec2, ..] => false,
+            // Amazon's metadata, in the midst of private addresses; of the one block that is routed at all: protocol
+            // assignments (Teredo among them), documentation, 6to4.
+            [0xfd00, 0x0ec2, ..]
+            | [0x2001, 0..=0x01ff | 0x0db8, ..]
+            | [0x2002, ..]
+            | [0x3fff, 0..=0x0fff, ..] => false,
             [0xfc00..=0xfdff, ..] => self == Self::Private,
-            // Of the one block that is routed at all: protocol assignments (Teredo among them), documentation, 6to4.
-            [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x2002, ..] => false,
-            [0x3fff, 0..=0x0fff, ..] => false,
             [first, ..] => first & 0xe000 == 0x2000,
         }
     }

@@ -30,6 +30,7 @@ pub use address::Reach;
 pub use target::{Target, TargetError};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -217,21 +218,15 @@ fn told(error: &reqwest::Error) -> String {
 
 /// Where names are looked up.
 trait Names: Send + Sync + 'static {
-    fn look_up(
-        &self,
-        name: String,
-    ) -> impl Future<Output = std::io::Result<Vec<SocketAddr>>> + Send + 'static;
+    fn look_up(&self, name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
 }
 
 /// As the machine does: hosts file, then DNS.
 struct SystemNames;
 
 impl Names for SystemNames {
-    fn look_up(
-        &self,
-        name: String,
-    ) -> impl Future<Output = std::io::Result<Vec<SocketAddr>>> + Send + 'static {
-        async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }
+    fn look_up(&self, name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
     }
 }
 

@@ -29,10 +29,10 @@ async fn peer(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
 struct Changing(std::sync::Mutex<Vec<Vec<IpAddr>>>);
 
 impl Names for Changing {
-    fn look_up(&self, _: String) -> impl Future<Output = std::io::Result<Vec<SocketAddr>>> + Send + 'static {
+    fn look_up(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
         let mut answers = self.0.lock().unwrap();
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
-        async move { Ok(answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()) }
+        Box::pin(async move { Ok(answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()) })
     }
 }
 
