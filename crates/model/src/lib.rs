@@ -3,6 +3,7 @@
 //! No I/O, no clock, no chance: time and random numbers are arguments, so that every rule can be tested to the
 //! letter. The words are those of the product's overview: client, credential, email, attempt, event, transport.
 
+pub mod aegis;
 pub mod attempt;
 pub mod client;
 pub mod credential;
