@@ -7,6 +7,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
+use crate::base::trace::Traces;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::cache::SharedCache;
@@ -85,6 +86,8 @@ pub struct App {
     pub front: Tasks,
     /// Named places to stop at.
     pub faults: Faults,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 impl App {
@@ -93,6 +96,7 @@ impl App {
         refuse_what_is_missing(&settings)?;
         let (clock, chance, metrics) = (Clock::system(), Chance::new(), Metrics::new());
         let faults = options.faults.clone();
+        let traces = Traces::new(settings.otel.clone(), clock.clone(), chance.clone());
         let tasks = Tasks::observed_by(&metrics);
         let data = DataDirectory::prepare(&settings.data.dir)?;
         let vault = open_vault(&settings, &data, &chance)?;
@@ -129,6 +133,7 @@ impl App {
             idempotency_keep: settings.idempotency.keep,
             tasks: tasks.clone(),
             faults: faults.clone(),
+            traces: traces.clone(),
         });
         let admin = Admin::new(AdminParts {
             store: store.clone(),
@@ -159,6 +164,7 @@ impl App {
             intake,
             admin,
             faults,
+            traces,
         })
     }
 

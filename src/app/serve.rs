@@ -21,6 +21,8 @@ pub(super) const REQUESTS_DRAIN: f64 = 0.4;
 
 /// How long a start waits for the shared cache.
 const CACHE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the last spans may take to leave.
+const TELLING: Duration = Duration::from_secs(3);
 /// A worker that was silent for this long is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(15);
 /// Between two looks at what is left to work off.
@@ -82,6 +84,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let app = App::build(settings, options).await?;
     let welcome = if roles.api { Some(Welcome::prepare(&app).await?) } else { None };
     let (front, back) = (app.front.clone(), Tasks::observed_by(&app.metrics));
+    // Ended last, so that the last attempts are told of too.
+    let telling = Tasks::observed_by(&app.metrics);
+    app.traces.start(&telling);
     join_other_nodes(&app, &back).await;
 
     app.queue.start(&back);
@@ -113,6 +118,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     health.stopping();
     front.shutdown(drain.mul_f64(REQUESTS_DRAIN)).await;
     back.shutdown(deadline.saturating_duration_since(Instant::now())).await;
+    telling.shutdown(TELLING).await;
     app.store.close().await;
     data.remove_address(reached_as);
     if let Some(ingress) = &ingress {
@@ -214,6 +220,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
         metrics: app.metrics.clone(),
         tasks: tasks.clone(),
         faults: app.faults.clone(),
+        traces: app.traces.clone(),
     };
     Ok(Dispatch::start(parts).await?)
 }
@@ -241,7 +248,8 @@ fn bind(app: &App, router: axum::Router) -> Result<Listener, StartError> {
         ..HttpServerSettings::new(http.listen)
     };
     let trusted = TrustedProxies::new(http.trusted_proxies.clone());
-    let edge = Edge::new(router, trusted, settings.header_bytes, app.metrics.clone(), app.chance.clone());
+    let edge = Edge::new(router, trusted, settings.header_bytes, app.metrics.clone(), app.chance.clone())
+        .traced_by(app.traces.clone());
     let bound = server::bind(settings).map_err(|error| StartError::Listen {
         key: "http.listen",
         address: http.listen,

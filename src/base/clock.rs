@@ -40,6 +40,16 @@ impl Clock {
         }
     }
 
+    /// The present moment in nanoseconds since 1970, for what other machines lay beside their own clocks.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
+    pub fn unix_nanos(&self) -> u64 {
+        let since = match &self.0 {
+            Source::System => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            Source::Manual(_) => Duration::from_millis(u64::try_from(self.now().millis()).unwrap_or(0)),
+        };
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Moves a manual clock forward by whole milliseconds; the machine's clock takes no orders and stays.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(millis) = &self.0 {

@@ -8,4 +8,5 @@ pub mod log;
 pub mod metrics;
 pub mod network;
 pub mod tasks;
+pub mod trace;
 pub mod vault;

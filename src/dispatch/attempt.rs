@@ -6,6 +6,7 @@ use super::lane::{Job, Lane, Opening, PATIENCE};
 use super::record::{Attempted, Finished, Tried};
 use super::worker::Worker;
 use crate::base::metrics::BreakerState;
+use crate::base::trace::SpanKind;
 use crate::render::RenderedMessage;
 use crate::transports::Outgoing;
 use posthaste_model::FailureCode;
@@ -258,11 +259,41 @@ impl Worker {
             detail.push_str(&format!(" (by {transport}, as the circuit of {first} is open)"));
         }
         let took = started.elapsed();
+        if tried != Tried::No {
+            self.trace(&job, transport, (tried, settlement.failure.as_ref().map(|(code, _)| *code)), started);
+        }
         let transport = Arc::clone(transport);
         self.finish(Finished::Settled {
             attempt: Attempted { held: job.held, transport, tried, took, _permit: permit },
             settlement,
         });
+    }
+
+    /// The span of an attempt, under what brought the email where that is known here.
+    fn trace(
+        &self,
+        job: &Job,
+        transport: &str,
+        (tried, failure): (Tried, Option<FailureCode>),
+        started: Instant,
+    ) {
+        let claim = &job.held.claim;
+        let email = &claim.email;
+        let parent = self.traces.origin(email.id);
+        let Some(mut span) = self.traces.begun(SpanKind::Client, parent, started) else { return };
+        span.text("posthaste.transport", transport);
+        span.text("posthaste.outcome", tried.as_str());
+        span.text("posthaste.email.id", email.id.to_string());
+        span.text("posthaste.client.id", email.client_id.to_string());
+        span.text("posthaste.correlation_id", email.correlation_id.as_str());
+        span.number("posthaste.attempt", claim.attempt);
+        if tried != Tried::Sent {
+            span.failed();
+            if let Some(code) = failure {
+                span.text("error.type", code.as_str());
+            }
+        }
+        span.end("dispatch.attempt");
     }
 
     /// The lease is over: another worker decides, or nobody began.

@@ -30,6 +30,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::{BreakerState, Metrics};
 use crate::base::tasks::Tasks;
+use crate::base::trace::Traces;
 use crate::live::Live;
 use crate::queue::Queue;
 use crate::render::Renderer;
@@ -77,6 +78,8 @@ pub struct DispatchParts {
     pub tasks: Tasks,
     /// Named places to stop at.
     pub faults: Faults,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 /// How a transport stands.
@@ -131,6 +134,7 @@ impl Dispatch {
             lanes: Lanes::new(parts.ways, &settings),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
+            traces: parts.traces,
             wall: WallWatch::new(clock.now(), Instant::now()),
             live: parts.live,
             renderer: parts.renderer,

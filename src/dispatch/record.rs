@@ -72,8 +72,8 @@ impl Tried {
         word
     }
 
-    /// The metric's label.
-    const fn as_str(self) -> &'static str {
+    /// The word in metrics and traces.
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Deferred => "deferred",

@@ -8,6 +8,7 @@ use super::wall::WallWatch;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
+use crate::base::trace::Traces;
 use crate::live::Live;
 use crate::queue::Hopper;
 use crate::render::Renderer;
@@ -46,6 +47,7 @@ pub(super) struct Worker {
     pub chance: Chance,
     pub metrics: Metrics,
     pub faults: Faults,
+    pub traces: Traces,
     /// Cancelled when the drain begins.
     pub stopping: CancellationToken,
     /// Rung when this worker itself knows that there may be something to claim.

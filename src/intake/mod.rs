@@ -12,6 +12,7 @@ mod limits;
 mod message;
 mod raw;
 mod sender;
+mod spans;
 
 pub use batch::{BatchAccepted, BatchRule};
 pub use dry_run::DryRun;
@@ -23,6 +24,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
+use crate::base::trace::Traces;
 use crate::blobs::Blobs;
 use crate::live::{Change, Live};
 use crate::queue::{Queue, Reservation, Ring};
@@ -112,6 +114,8 @@ pub struct IntakeParts {
     pub tasks: Tasks,
     /// Crash points.
     pub faults: Faults,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 /// The way in.
@@ -250,6 +254,7 @@ impl Intake {
             }
             emails.push(Arc::new(item.email));
         }
+        let span = self.begin_span(&emails, submission);
         let reservation = self.room_for(&emails, now);
         let judged = in_order(&emails, refused, now);
         let acceptance = Acceptance {
@@ -271,7 +276,9 @@ impl Intake {
         let stored = self
             .tasks
             .spawn("intake.commit", async move { intake.store_and_hand_over(acceptance, reservation).await });
-        let stored = stored.await.map_err(|_| no_room())?.map_err(|error| unavailable(&error))?;
+        let stored = stored.await;
+        spans::end(span, &stored);
+        let stored = stored.map_err(|_| no_room())?.map_err(|error| unavailable(&error))?;
         match stored {
             AcceptResult::Accepted { .. } => {
                 log_accepted(&judged);

@@ -50,6 +50,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         types_everywhere: false,
     };
     let intake = Intake::new(IntakeParts {
+        traces: Traces::off(),
         tasks: Tasks::new(),
         store: store.clone(),
         blobs: blobs.clone(),

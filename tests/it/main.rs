@@ -16,3 +16,4 @@ mod operations;
 mod queue;
 mod shared_cache;
 mod smtp_ingress;
+mod traces;

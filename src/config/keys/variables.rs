@@ -20,6 +20,8 @@ pub enum Reading {
     AnHour,
     /// `tls` means STARTTLS and `ssl` TLS from the first byte, as mail libraries have it.
     Encryption,
+    /// A plain number is milliseconds.
+    Millis,
     /// `null` means not set, as Laravel writes it.
     NullIsUnset,
 }
@@ -34,7 +36,8 @@ impl Reading {
         }
         match self {
             Self::AnHour if value.bytes().all(|b| b.is_ascii_digit()) => Some(format!("{value}/h")),
-            Self::AsIs | Self::AnHour => Some(value.to_owned()),
+            Self::Millis if value.bytes().all(|b| b.is_ascii_digit()) => Some(format!("{value}ms")),
+            Self::AsIs | Self::AnHour | Self::Millis => Some(value.to_owned()),
             Self::Encryption => match value.to_ascii_lowercase().as_str() {
                 "null" => Some("none".to_owned()),
                 "tls" => Some("starttls".to_owned()),
@@ -112,6 +115,19 @@ pub const PLAIN_VARIABLES: &[PlainVariable] = &[
     plain("DATA_DIR", "data.dir"),
     plain("LOG_FORMAT", "log.format"),
     plain("LOG_LEVEL", "log.level"),
+    plain("OTEL_EXPORTER_OTLP_ENDPOINT", "otel.endpoint"),
+    plain("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otel.traces_endpoint"),
+    plain("OTEL_TRACES_EXPORTER", "otel.exporter"),
+    plain("OTEL_SDK_DISABLED", "otel.disabled"),
+    plain("OTEL_EXPORTER_OTLP_PROTOCOL", "otel.protocol"),
+    plain("OTEL_EXPORTER_OTLP_HEADERS", "otel.headers"),
+    plain("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "otel.traces_headers"),
+    read("OTEL_EXPORTER_OTLP_TIMEOUT", "otel.timeout", Reading::Millis),
+    read("OTEL_BSP_SCHEDULE_DELAY", "otel.schedule_delay", Reading::Millis),
+    plain("OTEL_SERVICE_NAME", "otel.service_name"),
+    plain("OTEL_RESOURCE_ATTRIBUTES", "otel.resource_attributes"),
+    plain("OTEL_TRACES_SAMPLER", "otel.sampler"),
+    plain("OTEL_TRACES_SAMPLER_ARG", "otel.sampler_arg"),
     plain("PUBLIC_URL", "http.public_url"),
     plain("TRUSTED_PROXIES", "http.trusted_proxies"),
 ];
@@ -128,6 +144,8 @@ mod tests {
             (Reading::AsIs, "null", Some("null")),
             (Reading::AnHour, "100", Some("100/h")),
             (Reading::AnHour, "5/min", Some("5/min")),
+            (Reading::Millis, "250", Some("250ms")),
+            (Reading::Millis, "2s", Some("2s")),
             (Reading::Encryption, "TLS", Some("starttls")),
             (Reading::Encryption, "ssl", Some("tls")),
             (Reading::Encryption, "starttls", Some("starttls")),

@@ -1,6 +1,7 @@
 //! From what was written to what is used: types, defaults, and everything that contradicts something else.
 
 mod delivery;
+mod otel;
 mod parts;
 mod process;
 mod routes;
@@ -32,6 +33,7 @@ pub(super) fn resolve(raw: &Raw, directory: &Path, faults: &mut Vec<Fault>) -> S
         idempotency: r.idempotency(),
         eo: r.eo(),
         oauth: r.oauth(),
+        otel: r.otel(),
         retention: r.retention(),
         mail: r.mail(&transports),
         aegis: r.aegis(),

@@ -9,6 +9,7 @@ pub use transports::*;
 
 use crate::base::log::LogSettings;
 use crate::base::network::Network;
+use crate::base::trace::TraceSettings;
 use posthaste_model::retry::RetryPolicy;
 use posthaste_model::{Address, Domain, Rate, Secret};
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub data: DataSettings,
     /// Logs; `LogSettings::directory` is `logs` in the data directory.
     pub log: LogSettings,
+    /// Traces, when a collector is named.
+    pub otel: Option<TraceSettings>,
     /// The HTTP listener.
     pub http: HttpSettings,
     /// What callers are limited to.

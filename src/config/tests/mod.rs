@@ -2,6 +2,7 @@
 
 mod faults;
 mod layers;
+mod otel;
 mod variables;
 
 use super::*;

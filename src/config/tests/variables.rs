@@ -1,6 +1,7 @@
 //! Every variable that the operator's page names sets what it says.
 
 use super::*;
+use crate::base::trace::Sampler;
 use crate::config::keys::{KEYS, PLAIN_VARIABLES, ROUTES, TRANSPORTS};
 use posthaste_model::{Rate, Secret};
 use std::net::SocketAddr;
@@ -244,6 +245,41 @@ const TRANSPORT: &[Case] = &[
                 && s.mail.default_transport == "inbox"
                 && s.graph.graph_url == "http://127.0.0.1:2"
                 && s.hooks.mailgun_signing_keys.len() == 1
+        },
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+            ("OTEL_SERVICE_NAME", "mailer"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "team=mail"),
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+        ],
+        |s| {
+            s.otel.as_ref().is_some_and(|otel| {
+                otel.endpoint.expose() == "http://c:4318/v1/traces"
+                    && otel.headers.len() == 1
+                    && otel.timeout.as_millis() == 2500
+                    && otel.schedule_delay.as_millis() == 50
+                    && otel.resource.len() == 3
+                    && otel.sampler == Sampler::parse("traceidratio", Some("0.5")).unwrap()
+            })
+        },
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/own"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1,b=2"),
+            ("OTEL_SDK_DISABLED", "false"),
+        ],
+        |s| {
+            let otel = s.otel.as_ref();
+            otel.is_some_and(|otel| otel.endpoint.expose() == "http://c/own" && otel.headers.len() == 2)
         },
     ),
     (&[("SMTP_HOST", "r"), ("SENDGRID_API_KEY", "k"), ("MAIL_MAILER", "sendgrid")], |s| {

@@ -178,6 +178,7 @@ impl Stage {
         let metrics = Metrics::new();
         let tasks = Tasks::observed_by(&metrics);
         let parts = DispatchParts {
+            traces: crate::base::trace::Traces::off(),
             live: Live::new(self.store.clone(), None, self.chance.bytes(), Metrics::new()),
             store: self.store.clone(),
             queue: self.queue.clone(),

@@ -8,6 +8,7 @@ use super::problem::{self, Problem};
 use crate::base::chance::Chance;
 use crate::base::correlation::CorrelationId;
 use crate::base::metrics::Metrics;
+use crate::base::trace::{self, Open, SpanContext, SpanKind, Traces};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
@@ -30,6 +31,10 @@ use tower::{Layer, Service};
 pub const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// The other name under which a request may bring it.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C Trace Context: the part of the caller's work that waits for us.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Asked all the time by those who watch; nobody wants their traces.
+const NOT_TRACED: [&str; 4] = ["/livez", "/readyz", "/metrics", "/health"];
 
 /// More header fields than this are refused (431), on every version of HTTP.
 pub const MAX_HEADERS: usize = 100;
@@ -52,6 +57,7 @@ pub struct Edge {
     trusted: TrustedProxies,
     metrics: Metrics,
     chance: Chance,
+    traces: Traces,
     /// The bytes of header fields a request may have.
     header_bytes: usize,
     routes: RouteNames,
@@ -76,18 +82,25 @@ impl Edge {
         chance: Chance,
     ) -> Self {
         let router = router.layer(NoteRoute);
-        Self { router, trusted, metrics, chance, header_bytes, routes: RouteNames::default() }
+        let (traces, routes) = (Traces::off(), RouteNames::default());
+        Self { router, trusted, metrics, chance, traces, header_bytes, routes }
+    }
+
+    /// Traces requests.
+    pub fn traced_by(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Answers one request, always. Also gives what is known of the request, for the connection to act on.
     pub async fn answer(&self, mut request: Request<Body>, origin: Origin) -> (Response, Exchange) {
         let exchange = self.begin(request.headers(), origin);
         let method = method_name(request.method());
+        let span = self.begin_span(&request, &exchange);
         let mut response = if let Some(refusal) = self.refuse(&request, &exchange) {
             refusal
         } else {
             request.extensions_mut().insert(exchange.clone());
-            self.route(request, &exchange).await
+            trace::within(span.as_ref().map(Open::context), self.route(request, &exchange)).await
         };
         complete(response.headers_mut(), &exchange);
         let elapsed = exchange.started().elapsed();
@@ -102,6 +115,9 @@ impl Edge {
             correlation_id = exchange.correlation_id().as_str(),
             "request answered"
         );
+        if let Some(span) = span {
+            end_span(span, method, exchange.route(), status);
+        }
         (response, exchange)
     }
 
@@ -113,6 +129,22 @@ impl Edge {
         let client = self.trusted.client_address(origin.peer.ip(), headers);
         let tls = self.trusted.came_by_tls(origin.peer.ip(), origin.tls, headers);
         Exchange::new(correlation_id, origin.peer, client, tls, Instant::now())
+    }
+
+    /// The span of a request, under the caller's if there is one.
+    fn begin_span(&self, request: &Request<Body>, exchange: &Exchange) -> Option<Open> {
+        if !self.traces.is_on() || NOT_TRACED.contains(&request.uri().path()) {
+            return None;
+        }
+        let mut given = request.headers().get_all(TRACEPARENT).iter();
+        // Two callers are none.
+        let parent = match (given.next(), given.next()) {
+            (Some(one), None) => one.to_str().ok().and_then(SpanContext::parse),
+            _ => None,
+        };
+        let mut span = self.traces.begun(SpanKind::Server, parent, exchange.started())?;
+        span.text("posthaste.correlation_id", exchange.correlation_id().as_str());
+        Some(span)
     }
 
     /// What no surface should have to see.
@@ -153,6 +185,22 @@ impl Edge {
         tracing::error!(route, correlation_id, "a request panicked and was answered with 500");
         Problem::new(problem::INTERNAL_ERROR, "the fault is logged under the correlation id")
             .into_response(exchange)
+    }
+}
+
+/// By OpenTelemetry's conventions for HTTP: the pattern of the route, never the path itself, which may hold an address.
+fn end_span(mut span: Open, method: &'static str, route: Option<&str>, status: u16) {
+    span.text("http.request.method", method);
+    span.number("http.response.status_code", status);
+    if status >= 500 {
+        span.failed();
+    }
+    match route {
+        Some(route) => {
+            span.text("http.route", route);
+            span.end(format!("{method} {route}"));
+        }
+        None => span.end(method),
     }
 }
 
