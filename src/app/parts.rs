@@ -36,11 +36,13 @@ pub struct BuildOptions {
     pub migrate: bool,
     /// Named places to stop at.
     pub faults: Faults,
+    /// The time.
+    pub clock: Clock,
 }
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { migrate: true, faults: Faults::none() }
+        Self { migrate: true, faults: Faults::none(), clock: Clock::system() }
     }
 }
 
@@ -94,7 +96,7 @@ impl App {
     /// Opens and connects every part that the settings name.
     pub async fn build(settings: Settings, options: BuildOptions) -> Result<Self, StartError> {
         refuse_what_is_missing(&settings)?;
-        let (clock, chance, metrics) = (Clock::system(), Chance::new(), Metrics::new());
+        let (clock, chance, metrics) = (options.clock.clone(), Chance::new(), Metrics::new());
         let faults = options.faults.clone();
         let traces = Traces::new(settings.otel.clone(), clock.clone(), chance.clone());
         let tasks = Tasks::observed_by(&metrics);

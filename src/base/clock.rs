@@ -14,6 +14,36 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
+    #[cfg(debug_assertions)]
+    Shifted(Arc<Shift>),
+}
+
+/// How far a machine's clock is wrong, as a file says in milliseconds, that a test changes while a server runs.
+#[cfg(debug_assertions)]
+#[derive(Debug)]
+struct Shift {
+    file: std::path::PathBuf,
+    seen: std::sync::Mutex<Option<(std::time::Instant, i64)>>,
+}
+
+#[cfg(debug_assertions)]
+impl Shift {
+    /// How long a reading of the file holds.
+    const HOLDS: Duration = Duration::from_millis(20);
+
+    fn millis(&self) -> i64 {
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((at, millis)) = *seen
+            && at.elapsed() < Self::HOLDS
+        {
+            return millis;
+        }
+        // A file that is just being written is read at the next look.
+        let written = std::fs::read_to_string(&self.file).ok().and_then(|text| text.trim().parse().ok());
+        let millis = written.or(seen.map(|(_, millis)| millis)).unwrap_or(0);
+        *seen = Some((std::time::Instant::now(), millis));
+        millis
+    }
 }
 
 impl Clock {
@@ -22,30 +52,33 @@ impl Clock {
         Self(Source::System)
     }
 
+    /// The machine's clock, wrong by as many milliseconds as the file says at any time. A release build has none.
+    #[cfg(debug_assertions)]
+    pub fn shifted_by(file: std::path::PathBuf) -> Self {
+        Self(Source::Shifted(Arc::new(Shift { file, seen: std::sync::Mutex::new(None) })))
+    }
+
     /// A clock that shows `start` until it is advanced.
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.millis()))))
     }
 
     /// The present moment.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
     pub fn now(&self) -> Timestamp {
+        let machine = || i64::try_from(machine_time().as_millis()).unwrap_or(i64::MAX);
         match &self.0 {
-            Source::System => {
-                // A clock set before 1970 shows 1970: every rule works with it, and none has to fear a negative age.
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-            }
+            Source::System => Timestamp::from_millis(machine()),
+            #[cfg(debug_assertions)]
+            Source::Shifted(shift) => Timestamp::from_millis(machine().saturating_add(shift.millis())),
             Source::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::Acquire)),
         }
     }
 
     /// The present moment in nanoseconds since 1970, for what other machines lay beside their own clocks.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
     pub fn unix_nanos(&self) -> u64 {
         let since = match &self.0 {
-            Source::System => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
-            Source::Manual(_) => Duration::from_millis(u64::try_from(self.now().millis()).unwrap_or(0)),
+            Source::System => machine_time(),
+            _ => Duration::from_millis(u64::try_from(self.now().millis()).unwrap_or(0)),
         };
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
@@ -63,6 +96,12 @@ impl Clock {
             millis.store(now.millis(), Ordering::Release);
         }
     }
+}
+
+/// Since 1970. A clock set before that shows 1970: every rule works with it, and none has to fear a negative age.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
+fn machine_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::io("the runtime cannot be started", error))?;
-        let options = BuildOptions { migrate: !self.no_migrate, faults };
+        let options = BuildOptions { migrate: !self.no_migrate, faults, clock: config::clock() };
         let served = runtime.block_on(app::serve(settings, roles, options));
         drop(runtime);
         // Writes what still waits, so that the last line is there when the process is gone.

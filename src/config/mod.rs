@@ -21,6 +21,7 @@ pub use secrets::{DataDirectory, DataError};
 pub use settings::*;
 pub use show::{Shown, show, show_text};
 
+use crate::base::clock::Clock;
 use posthaste_model::fault::{FaultSpecError, Faults};
 use std::path::{Path, PathBuf};
 
@@ -82,6 +83,16 @@ pub fn faults() -> Result<Faults, FaultSpecError> {
         return Faults::parse(&spec.to_string_lossy());
     }
     Ok(Faults::none())
+}
+
+/// The server's clock: the machine's, or, in a debug build, one that is as wrong as the file in `POSTHASTE_CLOCK_SHIFT`
+/// says. A release build knows no such variable.
+pub fn clock() -> Clock {
+    #[cfg(debug_assertions)]
+    if let Some(file) = std::env::var_os("POSTHASTE_CLOCK_SHIFT") {
+        return Clock::shifted_by(file.into());
+    }
+    Clock::system()
 }
 
 /// As [`load`], with the environment given.

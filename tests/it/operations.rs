@@ -35,10 +35,8 @@ fn the_curl_line_of_the_banner_works_as_it_stands() {
 
 #[test]
 fn a_server_takes_as_many_open_files_as_it_may() {
-    let mut server = Server::prepare(ServerOptions::default());
     // As most systems start a process: far fewer files than the connections in the settings.
-    server.spawn_under("ulimit -Sn 256");
-    server.wait_ready();
+    let server = Server::start_bare(ServerOptions::default().under("ulimit -Sn 256"));
     let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())) else {
         panic!("no limits")
     };

@@ -25,13 +25,15 @@ pub struct ServerOptions {
     /// The role, and the file that will say where it listens.
     role: Option<(&'static str, String)>,
     installation: Installation,
+    /// What a shell does before it becomes the server.
+    under: Option<String>,
 }
 
 impl Default for ServerOptions {
     /// Limits that no journey reaches by accident; mail stays in the inbox.
     fn default() -> Self {
         let installation = Installation::chosen();
-        let options = Self { env: Vec::new(), toml: None, data: None, role: None, installation };
+        let options = Self { env: Vec::new(), toml: None, data: None, role: None, installation, under: None };
         options
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HTTP_LISTEN", "127.0.0.1:0")
@@ -81,6 +83,12 @@ impl ServerOptions {
     /// Keeps the data elsewhere, such as on a small disk.
     pub fn data_at(mut self, directory: &Path) -> Self {
         self.data = Some(directory.to_owned());
+        self
+    }
+
+    /// Started by a shell that first runs `line`, such as an `ulimit`.
+    pub fn under(mut self, line: &str) -> Self {
+        self.under = Some(line.to_owned());
         self
     }
 
@@ -165,13 +173,8 @@ impl Server {
 
     /// Starts the process, without waiting for anything.
     pub fn spawn(&mut self) {
-        let command = self.command();
-        self.spawn_as(command);
-    }
-
-    /// [`Self::spawn`] by a shell that first runs `line`, such as an `ulimit`.
-    pub fn spawn_under(&mut self, line: &str) {
         let served = self.command();
+        let Some(line) = &self.options.under else { return self.spawn_as(served) };
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{line} && exec \"$0\" \"$@\"")).arg(served.get_program());
         command.args(served.get_args());
