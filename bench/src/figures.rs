@@ -79,22 +79,32 @@ pub fn row(name: &str, f: &Figures) -> String {
     )
 }
 
-/// Posthaste beside the others.
+/// Posthaste, by HTTP and by SMTP, beside the others, and its doors beside the first of them.
 pub fn ratios(all: &[(System, Figures)]) -> Vec<String> {
-    let Some((_, ours)) = all.iter().find(|(system, _)| *system == System::Posthaste) else {
-        return Vec::new();
-    };
-    all.iter()
-        .filter(|(system, _)| *system != System::Posthaste)
-        .map(|(system, theirs)| {
-            format!(
-                "Posthaste / {system:?}: end to end x {:.2}, CPU a message x {:.2}, single x {:.2}",
+    let of = |wanted: System| all.iter().find(|(system, _)| *system == wanted).map(|(_, figures)| figures);
+    let mut lines = Vec::new();
+    for (door, ours) in
+        [System::Posthaste, System::PosthasteSmtp].into_iter().filter_map(|door| Some((door, of(door)?)))
+    {
+        for (system, theirs) in all.iter().filter(|(system, _)| !system.is_ours()) {
+            lines.push(format!(
+                "{door:?} / {system:?}: accepted x {:.2}, end to end x {:.2}, CPU a message x {:.2}, single x {:.2}",
+                ours.accepted_per_s / theirs.accepted_per_s,
                 ours.end_to_end_per_s / theirs.end_to_end_per_s,
                 ours.cpu_s_per_1000 / theirs.cpu_s_per_1000,
                 ours.single_p50 / theirs.single_p50
-            )
-        })
-        .collect()
+            ));
+        }
+    }
+    if let Some(first) = of(System::Posthaste) {
+        for (system, other) in
+            all.iter().filter(|(system, _)| system.is_ours() && *system != System::Posthaste)
+        {
+            let more = (other.cpu_s_per_1000 / first.cpu_s_per_1000 - 1.0) * 100.0;
+            lines.push(format!("{system:?} over the Emails API: CPU a message {more:+.0} %"));
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -12,12 +12,13 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::Fault;
+use crate::message::Surface;
 
 /// The language of a system's door.
 #[derive(Clone, Debug)]
 pub enum Door {
-    /// The Emails API, with this key.
-    Http(String),
+    /// A surface, with this credential.
+    Http(Surface, String),
     /// SMTP.
     Smtp,
 }
@@ -46,7 +47,9 @@ impl Connection {
         let stream = TcpStream::connect(load.address).await?;
         stream.set_nodelay(true)?;
         Ok(match &load.door {
-            Door::Http(key) => Self::Http(http::Connection::new(stream, load.size, key)),
+            Door::Http(surface, credential) => {
+                Self::Http(http::Connection::new(stream, load.size, *surface, credential))
+            }
             Door::Smtp => Self::Smtp(smtp::Connection::open(stream, load.size).await?),
         })
     }

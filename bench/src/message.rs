@@ -41,19 +41,50 @@ fn filler(bytes: usize) -> String {
     "Thank you for your order. It is on its way and arrives tomorrow. ".chars().cycle().take(bytes).collect()
 }
 
-/// `POST /api/emails` with `size` bytes of text and html together.
-pub fn http_request(size: usize, key: &str) -> Pattern {
-    let body = json!({
-        "from": "Shop <noreply@example.com>",
-        "to": ["customer@example.org"],
-        "subject": "Your order is on its way",
-        "text": filler(size / 2),
-        "html": format!("<p>{}</p>", filler(size / 2)),
-        "headers": {"X-Bench-Token": placeholder()},
-    })
-    .to_string();
+/// A surface by which mail is handed in over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// `POST /api/emails`.
+    Emails,
+    /// `POST /send` with an access token.
+    Oauth,
+    /// `POST /api/v1/mail/send`.
+    MailProxy,
+}
+
+/// A request of a surface with `size` bytes of text and html together: the same message by each.
+pub fn http_request(surface: Surface, size: usize, credential: &str) -> Pattern {
+    const SUBJECT: &str = "Your order is on its way";
+    // The other surfaces take no headers: their token stands in the text.
+    let text = |token: &str| token.to_owned() + &filler((size / 2).saturating_sub(token.len()));
+    let html = format!("<p>{}</p>", filler(size / 2));
+    let in_text = format!("token={} ", placeholder());
+    let (path, header, body) = match surface {
+        Surface::Emails => {
+            let body = json!({
+                "from": "Shop <noreply@example.com>", "to": ["customer@example.org"], "subject": SUBJECT,
+                "text": text(""), "html": html, "headers": {"X-Bench-Token": placeholder()},
+            });
+            ("/api/emails", "X-Api-Key: ", body)
+        }
+        Surface::Oauth => {
+            let body = json!({
+                "email": "noreply@example.com", "name": "Shop", "to_email": "customer@example.org",
+                "subject": SUBJECT, "body": text(&in_text), "html": html,
+            });
+            ("/send", "Authorization: Bearer ", body)
+        }
+        Surface::MailProxy => {
+            let body = json!({
+                "from": "noreply@example.com", "to": ["customer@example.org"], "subject": SUBJECT,
+                "body": text(&in_text), "html": html,
+            });
+            ("/api/v1/mail/send", "Authorization: Bearer ", body)
+        }
+    };
+    let body = body.to_string();
     let head = format!(
-        "POST /api/emails HTTP/1.1\r\nHost: bench\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: bench\r\n{header}{credential}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );
@@ -82,6 +113,20 @@ pub fn smtp_content(size: usize) -> Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_surface_is_given_the_token_and_the_size() {
+        for (surface, token) in [
+            (Surface::Emails, "\"X-Bench-Token\":\"t-0000042\""),
+            (Surface::Oauth, "token=t-0000042 Thank"),
+            (Surface::MailProxy, "token=t-0000042 Thank"),
+        ] {
+            let mut pattern = http_request(surface, 2048, "credential");
+            let request = String::from_utf8_lossy(pattern.with(42)).into_owned();
+            assert!(request.contains(token), "{request}");
+            assert!((2300..2700).contains(&request.len()), "{surface:?}: {}", request.len());
+        }
+    }
 
     #[test]
     fn only_the_token_changes() {

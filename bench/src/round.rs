@@ -16,7 +16,11 @@ use crate::system::{Dkim, Running, System};
 #[derive(Args, Clone, Debug)]
 pub struct Plan {
     /// The systems, in the order of each round.
-    #[arg(long, value_delimiter = ',', default_value = "ceiling,posthaste,postfix")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "ceiling,posthaste,posthaste-smtp,oauth,mail-proxy,postfix"
+    )]
     systems: Vec<System>,
     /// Rounds; the medians are printed.
     #[arg(long, default_value_t = 3)]

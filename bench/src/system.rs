@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -15,15 +15,20 @@ use tokio::process::{Child, Command};
 
 use crate::Fault;
 use crate::load::Door;
+use crate::message::Surface;
 use crate::sink::beside;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum System {
-    /// Posthaste, by HTTP.
+    /// Posthaste, by the Emails API.
     Posthaste,
     /// Posthaste, by SMTP.
     PosthasteSmtp,
+    /// Posthaste, by the OAuth API.
+    Oauth,
+    /// Posthaste, by the Mail Proxy API.
+    MailProxy,
     /// Postfix, tuned as its documentation advises for much mail, by SMTP.
     Postfix,
     /// The least a durable relay can do, by SMTP.
@@ -55,21 +60,33 @@ impl System {
         let directory = tempfile::Builder::new().prefix("posthaste-bench").tempdir()?;
         let mut metrics = None;
         let (child, address, door) = match self {
-            Self::Posthaste | Self::PosthasteSmtp => {
-                let (child, address, door) = posthaste(directory.path(), relay, dkim).await?;
-                metrics = Some(address);
-                if self == Self::Posthaste {
-                    (child, address, door)
-                } else {
-                    let address = fs::read_to_string(directory.path().join("data/run/smtp.addr"))?;
-                    (child, address.trim().parse()?, Door::Smtp)
-                }
+            Self::Posthaste | Self::PosthasteSmtp | Self::Oauth | Self::MailProxy => {
+                let place = Place { program: beside("posthaste")?, directory: directory.path() };
+                let (child, http) = posthaste(&place, relay, dkim).await?;
+                metrics = Some(http);
+                let (address, door) = match self {
+                    Self::PosthasteSmtp => {
+                        let address = fs::read_to_string(directory.path().join("data/run/smtp.addr"))?;
+                        (address.trim().parse()?, Door::Smtp)
+                    }
+                    Self::Oauth => (http, Door::Http(Surface::Oauth, place.access_token(http).await?)),
+                    Self::MailProxy => (http, Door::Http(Surface::MailProxy, place.mail_token().await?)),
+                    _ => (http, Door::Http(Surface::Emails, place.key().await?)),
+                };
+                (child, address, door)
             }
             Self::Postfix => postfix(directory.path(), relay).await?,
             Self::Ceiling => ceiling(directory.path(), relay).await?,
         };
         let process = child.id().ok_or("it ended at once")?;
         Ok(Running { address, door, metrics, process, child, directory, system: self })
+    }
+}
+
+impl System {
+    /// Is it one of Posthaste's doors?
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Posthaste | Self::PosthasteSmtp | Self::Oauth | Self::MailProxy)
     }
 }
 
@@ -105,10 +122,13 @@ async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> 
 }
 
 async fn get(address: SocketAddr, path: &str) -> Result<String, Fault> {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")).await
+}
+
+/// Sends a whole request and reads until the other side closes.
+async fn exchange(address: SocketAddr, request: &str) -> Result<String, Fault> {
     let mut stream = TcpStream::connect(address).await?;
-    stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").as_bytes())
-        .await?;
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -116,55 +136,107 @@ async fn get(address: SocketAddr, path: &str) -> Result<String, Fault> {
 
 type Started = (Child, SocketAddr, Door);
 
-async fn posthaste(directory: &Path, relay: SocketAddr, dkim: Option<Dkim>) -> Result<Started, Fault> {
-    let program = beside("posthaste")?;
-    let data = directory.join("data");
-    let command = || -> Command {
-        let mut command = Command::new(&program);
+/// An installation of Posthaste.
+struct Place<'a> {
+    program: PathBuf,
+    directory: &'a Path,
+}
+
+impl Place<'_> {
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        let place = command.current_dir(self.directory).env_clear().env("DATA_DIR", self.data());
+        place.stdin(Stdio::null()).kill_on_drop(true);
         command
-            .current_dir(directory)
-            .env_clear()
-            .env("DATA_DIR", &data)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
-    };
-    let mut serve = command();
-    serve
-        .args(["serve"])
-        .env("HTTP_LISTEN", "127.0.0.1:0")
-        .env("SMTP_LISTEN", "127.0.0.1:0")
-        .env("POSTHASTE_LIMITS__PER_IP", "1000000000/min")
-        .env("SMTP_HOST", relay.ip().to_string())
-        .env("SMTP_PORT", relay.port().to_string())
-        .env("SMTP_ENCRYPTION", "none")
-        .env("LOG_LEVEL", "warn")
-        .stdout(fs::File::create(directory.join("stdout"))?)
-        .stderr(fs::File::create(directory.join("stderr"))?);
-    let child = serve.spawn()?;
-    let address = until("Posthaste is ready", async || {
-        let address: SocketAddr = fs::read_to_string(data.join("run/http.addr")).ok()?.trim().parse().ok()?;
-        get(address, "/readyz").await.ok()?.starts_with("HTTP/1.1 200").then_some(address)
-    })
-    .await?;
-    let run = async |arguments: &[&str]| -> Result<Value, Fault> {
-        let output = command().args(arguments).output().await?;
+    }
+
+    /// Runs a command and reads what it printed as JSON.
+    async fn run(&self, arguments: &[&str], input: Stdio) -> Result<Value, Fault> {
+        let output = self.command().args(arguments).arg("--json").stdin(input).output().await?;
         if output.status.success() {
             Ok(serde_json::from_slice(&output.stdout)?)
         } else {
             Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
         }
-    };
-    run(&["client", "create", "--name", "bench", "--json"]).await?;
-    let key = ["key", "create", "--client", "bench", "--rate-limit", "1000000000/min", "--json"];
-    let key = run(&key).await?["key"].as_str().ok_or("no key")?.to_owned();
+    }
+
+    async fn key(&self) -> Result<String, Fault> {
+        let create = ["key", "create", "--client", "bench", "--rate-limit", NO_LIMIT];
+        text(&self.run(&create, Stdio::null()).await?, "key")
+    }
+
+    async fn mail_token(&self) -> Result<String, Fault> {
+        let create = ["token", "create", "--name", "bench", "--permission", "mail:send"];
+        text(&self.run(&create, Stdio::null()).await?, "token")
+    }
+
+    async fn access_token(&self, address: SocketAddr) -> Result<String, Fault> {
+        let secret = self.directory.join("secret");
+        fs::write(&secret, "bench-secret\n")?;
+        let create = ["oauth-client", "create", "--id", "bench-oauth", "--secret-stdin", "--scope", "basic"];
+        let more = ["--scope", "email", "--client", "bench", "--rate-limit", NO_LIMIT];
+        self.run(&[&create[..], &more[..]].concat(), fs::File::open(secret)?.into()).await?;
+        let login = json!({
+            "grant_type": "client_credentials", "client_id": "bench-oauth", "client_secret": "bench-secret",
+            "scope": "basic email",
+        })
+        .to_string();
+        let head = format!(
+            "POST /authorize HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            login.len()
+        );
+        let answer = exchange(address, &(head + &login)).await?;
+        let body = answer.split_once("\r\n\r\n").ok_or("no answer")?.1;
+        text(&serde_json::from_str(body)?, "access_token")
+    }
+}
+
+/// More than any round sends.
+const NO_LIMIT: &str = "1000000000/min";
+
+fn text(answer: &Value, name: &str) -> Result<String, Fault> {
+    Ok(answer[name].as_str().ok_or_else(|| format!("no {name} in {answer}"))?.to_owned())
+}
+
+/// A server that is ready, with a client and a domain; where it serves HTTP.
+async fn posthaste(
+    place: &Place<'_>,
+    relay: SocketAddr,
+    dkim: Option<Dkim>,
+) -> Result<(Child, SocketAddr), Fault> {
+    let mut serve = place.command();
+    serve
+        .args(["serve"])
+        .env("HTTP_LISTEN", "127.0.0.1:0")
+        .env("SMTP_LISTEN", "127.0.0.1:0")
+        .env("POSTHASTE_LIMITS__PER_IP", NO_LIMIT)
+        .env("POSTHASTE_LIMITS__PER_KEY", NO_LIMIT)
+        .env("SMTP_HOST", relay.ip().to_string())
+        .env("SMTP_PORT", relay.port().to_string())
+        .env("SMTP_ENCRYPTION", "none")
+        .env("LOG_LEVEL", "warn")
+        .stdout(fs::File::create(place.directory.join("stdout"))?)
+        .stderr(fs::File::create(place.directory.join("stderr"))?);
+    let child = serve.spawn()?;
+    let address = until("Posthaste is ready", async || {
+        let file = place.data().join("run/http.addr");
+        let address: SocketAddr = fs::read_to_string(file).ok()?.trim().parse().ok()?;
+        get(address, "/readyz").await.ok()?.starts_with("HTTP/1.1 200").then_some(address)
+    })
+    .await?;
+    place.run(&["client", "create", "--name", "bench"], Stdio::null()).await?;
     // Of no client alone: by SMTP there is no key, and mail is the default client's.
-    run(&["domain", "create", "example.com", "--json"]).await?;
+    place.run(&["domain", "create", "example.com"], Stdio::null()).await?;
     if let Some(dkim) = dkim {
         let algorithm = if dkim == Dkim::Rsa { "rsa" } else { "ed25519" };
-        run(&["domain", "dkim", "example.com", "--new", algorithm, "--json"]).await?;
+        place.run(&["domain", "dkim", "example.com", "--new", algorithm], Stdio::null()).await?;
     }
-    Ok((child, address, Door::Http(key)))
+    Ok((child, address))
 }
 
 async fn ceiling(directory: &Path, relay: SocketAddr) -> Result<Started, Fault> {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Fault;
-use crate::message::{self, Pattern};
+use crate::message::{self, Pattern, Surface};
 
 pub struct Connection {
     stream: TcpStream,
@@ -14,8 +14,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, size: usize, key: &str) -> Self {
-        Self { stream, request: message::http_request(size, key), answer: Vec::with_capacity(4096) }
+    pub fn new(stream: TcpStream, size: usize, surface: Surface, credential: &str) -> Self {
+        let request = message::http_request(surface, size, credential);
+        Self { stream, request, answer: Vec::with_capacity(4096) }
     }
 
     pub async fn send(&mut self, number: usize) -> Result<(), Fault> {
@@ -29,7 +30,7 @@ impl Connection {
                 break;
             }
         }
-        if self.answer.starts_with(b"HTTP/1.1 202") {
+        if self.answer.starts_with(b"HTTP/1.1 20") {
             Ok(())
         } else {
             Err(String::from_utf8_lossy(&self.answer).into_owned().into())
