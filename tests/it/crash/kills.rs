@@ -7,11 +7,11 @@ use crate::harness::{Relay, Server, eventually};
 
 #[test]
 fn a1_killed_at_random_under_load_nothing_is_lost() {
-    survives(25);
+    survives(60);
 }
 
 #[test]
-#[ignore = "takes many minutes: cargo test --test it -- --ignored a_thousand"]
+#[ignore = "takes many minutes; CONTRIBUTING.md says how to run it"]
 fn a1_killed_a_thousand_times_nothing_is_lost() {
     survives(1000);
 }
@@ -38,6 +38,7 @@ fn survives(kills: usize) {
         }
     });
     let doubles = load.settle(&server, &relay);
+    println!("{kills} kills, {} acknowledged, none lost, {doubles} sent twice", load.count());
     assert!(doubles <= kills * WORKERS, "{doubles} sent twice in {kills} kills");
     // The doctor reads the whole store, every index included.
     let examined = server.cli(&["doctor"]);
