@@ -1,8 +1,6 @@
 //! What a caller may still change about an accepted email: take it back, or send it again as a new one.
 
-use super::{
-    Accepted, Intake, Prepared, Submission, Wanted, first_decisions, new_id, no_room, sender, unavailable,
-};
+use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, no_room, sender, unavailable};
 use crate::auth::Caller;
 use crate::live::Change;
 use bytes::Bytes;
@@ -73,7 +71,7 @@ impl Intake {
             }
             Content::Raw { .. } | Content::Whole { .. } => None,
         };
-        let id = new_id(&self.chance, now);
+        let id = self.new_id(now);
         let email = Email {
             id,
             credential_id: Some(caller.credential.id),

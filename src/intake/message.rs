@@ -4,9 +4,7 @@ use super::limits::{
     BODY_BYTES, HEADERS, METADATA_BYTES, METADATA_KEY_CHARS, SCHEDULE_AHEAD, SCHEDULE_BACK, SUBJECT_CHARS,
     TAG_CHARS, TAGS,
 };
-use super::{
-    Intake, Prepared, Submission, addresses, attachments, first_decisions, new_id, sender, unavailable,
-};
+use super::{Intake, Prepared, Submission, addresses, attachments, first_decisions, sender, unavailable};
 use crate::auth::Caller;
 use crate::auth::link::FileLink;
 use posthaste_mail::header::{HeaderName, HeaderValue};
@@ -56,7 +54,7 @@ impl Intake {
         if !faults.is_empty() {
             return Err(refusal(faults));
         }
-        let id: EmailId = new_id(&self.chance, now);
+        let id: EmailId = self.new_id(now);
         let mut decisions = first_decisions(caller, sender.decision, submission);
         decisions.extend(template.as_deref().map(template_decision));
         decisions.extend(send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead")));

@@ -8,6 +8,7 @@ mod attachments;
 mod batch;
 mod change;
 mod dry_run;
+mod ids;
 mod limits;
 mod message;
 mod raw;
@@ -30,6 +31,7 @@ use crate::live::{Change, Live};
 use crate::queue::{Queue, Reservation, Ring};
 use crate::render::Renderer;
 use crate::routing::Routes;
+use ids::Ids;
 use posthaste_model::credential::Permission;
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::Draft;
@@ -120,13 +122,18 @@ pub struct IntakeParts {
 
 /// The way in.
 #[derive(Clone)]
-pub struct Intake(Arc<IntakeParts>);
+pub struct Intake(Arc<Shared>);
+
+struct Shared {
+    parts: IntakeParts,
+    ids: Ids,
+}
 
 impl std::ops::Deref for Intake {
     type Target = IntakeParts;
 
     fn deref(&self) -> &IntakeParts {
-        &self.0
+        &self.0.parts
     }
 }
 
@@ -148,7 +155,12 @@ enum Wanted<'a> {
 impl Intake {
     /// An intake over its parts.
     pub fn new(parts: IntakeParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Shared { parts, ids: Ids::default() }))
+    }
+
+    /// The id of a new email.
+    fn new_id(&self, now: Timestamp) -> EmailId {
+        self.0.ids.next(&self.chance, now)
     }
 
     /// Accepts one email: permission, replay, every check on the draft at once, files, then one durable commit that
@@ -378,11 +390,6 @@ fn first_decisions(caller: &Caller, sender: Decision, submission: &Submission<'_
     let credential = Decision::new("credential", caller.credential.prefix.clone(), caller.reason());
     let limits = submission.limits.clone().map(|stand| Decision::new("limits", "passed", stand));
     [credential, sender].into_iter().chain(limits).collect()
-}
-
-/// The id of a new email.
-fn new_id(chance: &Chance, now: Timestamp) -> EmailId {
-    EmailId::new(now, chance.bytes())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Finished messages, as they come in by SMTP: judged by their envelope and by what their header claims, kept as they
 //! are. The order of the checks is that of [`Intake::accept`].
 
-use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, new_id, sender, unavailable};
+use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, sender, unavailable};
 use crate::auth::Caller;
 use bytes::Bytes;
 use posthaste_mail::raw::{Hop, RawMessage, address_list};
@@ -68,7 +68,7 @@ impl Intake {
             sender::of_message(caller, &draft.sender, &draft.message).await.map_err(|e| unavailable(&e))?;
         let sender = sender.map_err(|fault| Refusal::Invalid(vec![fault]))?;
         let recipients = recipients(draft)?;
-        let id: EmailId = new_id(&self.chance, now);
+        let id: EmailId = self.new_id(now);
         let content = draft.message.passed_on(&draft.hop, &id.to_string(), now.millis());
         let mut decisions = first_decisions(caller, sender.decision, submission);
         decisions.extend(draft.wishes.clone().map(|wishes| {
