@@ -26,7 +26,12 @@ pub(super) async fn heartbeat(
     while tick(&mut ticks, &over).await {
         let asked = Instant::now();
         match worker.store.heartbeat(record.clone(), worker.clock.now()).await {
-            Ok(()) => worker.pulse.beat(asked),
+            Ok(()) => {
+                if worker.pulse.beat(asked) {
+                    tracing::warn!("the store is back, leases are renewed before anything is claimed");
+                    worker.renew_all().await;
+                }
+            }
             Err(error) => tracing::warn!(%error, "the worker could not say that it lives"),
         }
     }
@@ -50,7 +55,10 @@ pub(super) async fn sweep(worker: Arc<Worker>, over: CancellationToken) -> Resul
             continue;
         }
         let wall = worker.clock.now();
-        let dead_before = wall.minus(worker.settings.dead_after);
+        // Silence means death only while the store could be told: what was away for us was away for the others.
+        let could_be_told = worker.pulse.steady_for(Instant::now()) >= worker.settings.dead_after;
+        let dead_before =
+            if could_be_told { wall.minus(worker.settings.dead_after) } else { Timestamp::from_millis(0) };
         match worker.store.sweep(wall, dead_before).await {
             Ok(report) => {
                 if report.released > 0 {
@@ -78,9 +86,12 @@ pub(super) async fn tidy(worker: Arc<Worker>, over: CancellationToken) -> Result
 }
 
 impl Worker {
-    /// Whether leases may be judged by the wall clock now. When it was set, every lease and sign of life may look old:
-    /// our own are renewed at once, and the others get time to do the same.
+    /// Whether leases may be judged by the wall clock now. When it was set, or the store was away for long, every lease
+    /// and sign of life may look old: our own are renewed at once, and the others get time to do the same.
     pub(super) async fn trusts_the_clock(&self) -> bool {
+        if !self.pulse.is_steady(self.settings.after_clock_set) {
+            return false;
+        }
         match self.wall.look(self.clock.now(), Instant::now(), self.settings.after_clock_set) {
             Look::Steady => true,
             Look::Unsettled(_) => false,

@@ -18,18 +18,43 @@ struct Beats {
     begun: Instant,
     /// The last one that the store took, in milliseconds after `begun`.
     last_ms: AtomicU64,
+    /// The first one after the last time without, in milliseconds after `begun`; 0: there was none.
+    returned_ms: AtomicU64,
     good_for: Duration,
 }
 
 impl Pulse {
     /// A process that has just given a sign of life, each of which is good for `good_for`.
     pub fn new(good_for: Duration) -> Self {
-        Self(Arc::new(Beats { begun: Instant::now(), last_ms: AtomicU64::new(0), good_for }))
+        let (last_ms, returned_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Beats { begun: Instant::now(), last_ms, returned_ms, good_for }))
     }
 
-    /// The store took a sign of life; `asked` is the moment before it was asked.
-    pub fn beat(&self, asked: Instant) {
-        self.0.last_ms.fetch_max(millis(asked.saturating_duration_since(self.0.begun)), Ordering::AcqRel);
+    /// The store took a sign of life; `asked` is the moment before it was asked. True when the one before was not good
+    /// any more: the store was away, or this process stood still.
+    pub fn beat(&self, asked: Instant) -> bool {
+        let at = millis(asked.saturating_duration_since(self.0.begun));
+        let last = self.0.last_ms.fetch_max(at, Ordering::AcqRel);
+        let was_away = at.saturating_sub(last) >= millis(self.0.good_for);
+        if was_away {
+            self.0.returned_ms.store(at, Ordering::Release);
+        }
+        was_away
+    }
+
+    /// Whether the store heard of this process lately, and not for the first time again within `pause`: so long others,
+    /// for whom the store was away too, are given to renew their leases before anybody claims what ran out.
+    pub fn is_steady(&self, pause: Duration) -> bool {
+        let now = Instant::now();
+        let returned = self.0.returned_ms.load(Ordering::Acquire);
+        self.is_alive_at(now) && (returned == 0 || self.steady_for(now) >= pause)
+    }
+
+    /// For how long the store has heard of this process without a gap. Only for so long others could have been heard of
+    /// too.
+    pub fn steady_for(&self, now: Instant) -> Duration {
+        let returned = Duration::from_millis(self.0.returned_ms.load(Ordering::Acquire));
+        now.saturating_duration_since(self.0.begun).saturating_sub(returned)
     }
 
     fn is_alive_at(&self, now: Instant) -> bool {
@@ -114,6 +139,20 @@ mod tests {
         assert!(!lease.still_held_at(begun + Duration::from_secs(13)), "a sweep may have taken it");
         pulse.beat(begun + Duration::from_secs(10));
         assert!(lease.still_held_at(begun + Duration::from_secs(21)));
+    }
+
+    #[test]
+    fn a_pulse_that_returns_is_not_steady_at_once() {
+        let pulse = Pulse::new(Duration::from_secs(12));
+        let at = |seconds| pulse.0.begun + Duration::from_secs(seconds);
+        assert!(!pulse.beat(at(2)) && !pulse.beat(at(13)), "no gap");
+        assert_eq!(pulse.steady_for(at(14)), Duration::from_secs(14));
+        assert!(pulse.beat(at(40)), "27 seconds without");
+        assert_eq!(pulse.steady_for(at(43)), Duration::from_secs(3));
+        assert!(!pulse.beat(at(42)));
+        assert_eq!(pulse.steady_for(at(43)), Duration::from_secs(3));
+        let fresh = Pulse::new(Duration::from_secs(12));
+        assert!(fresh.is_steady(Duration::from_secs(3)), "a start is no return");
     }
 
     #[test]
