@@ -2,6 +2,7 @@
 //! entry of the acceptance list (design: reliability) that a test proves.
 
 mod admin;
+mod chaos;
 mod cli;
 mod crash;
 mod delivery;
@@ -17,3 +18,4 @@ mod queue;
 mod shared_cache;
 mod smtp_ingress;
 mod traces;
+mod two_nodes;

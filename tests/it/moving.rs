@@ -1,7 +1,7 @@
 //! From the embedded store to PostgreSQL, as an operator does it: refused while the server runs, moved once it is
 //! stopped, and everything is there when it starts again.
 
-use crate::harness::server::Server;
+use crate::harness::{Server, embedded_only};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
@@ -40,6 +40,7 @@ impl Drop for Database {
 
 #[test]
 fn an_installation_moves_to_postgresql() {
+    embedded_only!("it begins on the embedded store, and ends on PostgreSQL");
     let Some(database) = Database::create() else { return };
     let mut embedded = Server::inbox();
     let send = |server: &Server, n: i32| {

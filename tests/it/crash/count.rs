@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde_json::Value;
+
 use crate::emails_api::email_to;
 use crate::harness::http;
 use crate::harness::{Relay, Server, ServerOptions, eventually};
@@ -51,6 +53,8 @@ impl Drop for Ends<'_> {
 pub struct Load {
     next: AtomicU64,
     over: AtomicBool,
+    /// Requests that were not answered by an acceptance: refused for now, or cut off.
+    refusals: AtomicU64,
     /// Token to the id that acknowledged it.
     acknowledged: Mutex<HashMap<String, String>>,
 }
@@ -64,19 +68,30 @@ impl Load {
     /// Sends until it is ended; call on as many threads as there shall be connections. `address` answers where the
     /// server listens now.
     pub fn run(&self, address: impl Fn() -> Option<std::net::SocketAddr>, key: &str) {
+        self.run_with(address, key, |token| email_to("user@client.com", token));
+    }
+
+    /// [`Self::run`] with emails of the test's own; each must hold the token it is given on a line of its text.
+    pub fn run_with(
+        &self,
+        address: impl Fn() -> Option<std::net::SocketAddr>,
+        key: &str,
+        email: impl Fn(&str) -> Value,
+    ) {
         while !self.over.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            self.send_until_answered(number, &address, key);
+            self.send_until_answered(number, &email(&token(number)), &address, key);
         }
     }
 
     fn send_until_answered(
         &self,
         number: u64,
+        email: &Value,
         address: &impl Fn() -> Option<std::net::SocketAddr>,
         key: &str,
     ) {
-        let body = email_to("user@client.com", &token(number)).to_string();
+        let body = email.to_string();
         let idempotency = format!("key-{number}");
         let headers = [
             ("X-Api-Key", key),
@@ -88,7 +103,11 @@ impl Load {
                 // Given up: the server is gone for good.
                 return Some(());
             }
-            let answer = http::request(address()?, "POST", "/api/emails", &headers, body.as_bytes()).ok()?;
+            let answer = http::request(address()?, "POST", "/api/emails", &headers, body.as_bytes());
+            let Some(answer) = answer.ok().filter(|answer| !matches!(answer.status, 409 | 503)) else {
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+                return None;
+            };
             match answer.status {
                 202 => {
                     let id = answer.json()["email_id"].as_str().expect("an id").to_owned();
@@ -97,7 +116,6 @@ impl Load {
                     assert!(earlier.is_none_or(|earlier| earlier == id), "one key, two ids");
                     Some(())
                 }
-                409 | 503 => None,
                 other => panic!("{other} {}", answer.text()),
             }
         });
@@ -105,6 +123,16 @@ impl Load {
 
     pub fn count(&self) -> usize {
         self.acknowledged.lock().expect("no panic under it").len()
+    }
+
+    /// Requests so far that were refused for now, or cut off.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// The id that a token was acknowledged with.
+    pub fn id_of(&self, token: &str) -> Option<String> {
+        self.acknowledged.lock().expect("no panic under it").get(token).cloned()
     }
 
     /// Waits until the relay has everything acknowledged; answers how many copies

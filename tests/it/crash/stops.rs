@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::count::{Load, seen};
 use crate::emails_api::email_to;
 use crate::harness::relay::{Action, Script, Step};
-use crate::harness::{Relay, Server, ServerOptions, eventually};
+use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
 
 #[test]
 fn a2_a_stopped_server_sends_nothing_with_a_lease_that_ran_out() {
@@ -76,6 +76,7 @@ fn a10_sigterm_hands_back_what_a_silent_relay_holds_up() {
 
 #[test]
 fn two_servers_on_one_data_directory_are_refused_with_a_clear_error() {
+    embedded_only!("only a store in the data directory has to be one server's alone");
     let server = Server::inbox();
     let output = server.cli(&["serve"]);
     assert!(!output.status.success());

@@ -14,7 +14,7 @@ mod openapi;
 mod pointers;
 mod read;
 mod standing;
-mod stream;
+pub mod stream;
 mod templates;
 
 use serde_json::{Value, json};

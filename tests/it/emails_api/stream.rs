@@ -8,14 +8,14 @@ use super::email_to;
 use crate::harness::{Server, eventually_within};
 
 /// An open stream and what it has said.
-struct Stream {
+pub struct Stream {
     socket: TcpStream,
     said: String,
-    is_closed: bool,
+    pub is_closed: bool,
 }
 
 impl Stream {
-    fn open(server: &Server, key: &str, more: &str) -> Self {
+    pub fn open(server: &Server, key: &str, more: &str) -> Self {
         let mut socket = TcpStream::connect(server.address()).expect("the server listens");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         let head = format!(
@@ -27,7 +27,7 @@ impl Stream {
         stream
     }
 
-    fn read(&mut self) {
+    pub fn read(&mut self) {
         let mut bytes = [0; 4096];
         match self.socket.read(&mut bytes) {
             Ok(0) => self.is_closed = true,

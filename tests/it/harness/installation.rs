@@ -73,6 +73,17 @@ macro_rules! embedded_only {
 }
 pub(crate) use embedded_only;
 
+/// Ends a journey that brings all parts of the scaled-out installation itself: once is enough.
+macro_rules! scaled_only {
+    ($reason:literal) => {
+        if $crate::harness::Installation::chosen() == $crate::harness::Installation::Embedded {
+            eprintln!(concat!("scaled only: ", $reason));
+            return;
+        }
+    };
+}
+pub(crate) use scaled_only;
+
 /// The parts of one scaled-out installation; those that this value made are removed with it.
 #[derive(Debug)]
 pub struct ScaledParts {

@@ -1,5 +1,5 @@
 //! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
-//! Redis and S3, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
+//! PostgreSQL, Redis and S3, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
 
 pub mod broker;
 pub mod http;
@@ -7,6 +7,7 @@ pub mod installation;
 pub mod message;
 pub mod object_store;
 pub mod postfix;
+pub mod postgres;
 pub mod proxy;
 pub mod python;
 pub mod redis;
@@ -18,8 +19,9 @@ pub mod wait;
 pub use broker::Broker;
 pub use http::{Connection, Response};
 pub use installation::Installation;
-pub(crate) use installation::embedded_only;
+pub(crate) use installation::{embedded_only, scaled_only};
 pub use object_store::ObjectStore;
+pub use postgres::Postgres;
 pub use redis::Redis;
 pub use relay::Relay;
 pub use server::{Server, ServerOptions};

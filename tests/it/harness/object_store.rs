@@ -46,10 +46,19 @@ impl ObjectStore {
         self.server = None;
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The server keeps its files here.
     pub fn used_by(&self, options: ServerOptions) -> ServerOptions {
+        Self::used_at(self.address, options)
+    }
+
+    /// [`Self::used_by`] over a line that can be cut.
+    pub fn used_at(address: SocketAddr, options: ServerOptions) -> ServerOptions {
         options
-            .env("S3_ENDPOINT", format!("http://{}", self.address))
+            .env("S3_ENDPOINT", format!("http://{address}"))
             .env("S3_BUCKET", BUCKET)
             .env("S3_ACCESS_KEY_ID", ACCESS_KEY_ID)
             .env("S3_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)

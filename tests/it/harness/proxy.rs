@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How often a direction looks at the state of the line.
 const LOOK: Duration = Duration::from_millis(5);
+/// What a slow line adds to each piece, one way.
+const LATE: Duration = Duration::from_millis(20);
 
 /// What the line does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Line {
     Jammed,
     /// Nothing passes, either way.
     Frozen,
+    /// Everything passes, late.
+    Slow,
 }
 
 /// A running proxy. Dropping it cuts everything.
@@ -136,6 +140,9 @@ impl Shared {
             };
             while self.is(&held) {
                 thread::park_timeout(LOOK);
+            }
+            if self.is(&[Line::Slow]) {
+                thread::park_timeout(LATE);
             }
             if to.write_all(&buffer[..count]).is_err() {
                 break;

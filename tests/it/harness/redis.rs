@@ -58,6 +58,10 @@ impl Redis {
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn url(&self) -> String {
         format!("redis://{}/", self.address)
     }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -102,6 +104,19 @@ impl ServerOptions {
     pub fn worker_beside(mut self, server: &Server, number: usize) -> Self {
         self.role = Some(("worker", format!("worker-{number}.addr")));
         self.data_at(&server.data())
+    }
+
+    /// Delivers only, with a data directory of its own.
+    pub fn worker_only(mut self) -> Self {
+        self.role = Some(("worker", "worker-1.addr".to_owned()));
+        self
+    }
+
+    /// Takes the parts from its own variables alone, whichever installation this run is about.
+    pub fn on_parts_of_its_own(mut self) -> Self {
+        self.installation = Installation::Embedded;
+        self.env("ENCRYPTION_KEY", BASE64.encode([7; 32]))
+            .env("JWT_SECRET", "a secret of the journeys, long enough to sign with")
     }
 
     /// Takes mail by SMTP only, on the data of `server`.

@@ -26,7 +26,7 @@ pub struct Installation {
 pub enum Kind {
     /// One process, in memory.
     InProcess,
-    /// Workers beside it on one store, by its due index alone.
+    /// Workers beside it on one store alone: by its due index and, on PostgreSQL, LISTEN/NOTIFY.
     Store,
     /// The same with a broker between them.
     RabbitMq,
@@ -38,7 +38,11 @@ impl Installation {
         let broker = if kind == Kind::RabbitMq { Some(Broker::given()?) } else { None };
         // The lease is longer than any test: only a worker's silence can end it.
         let options = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "10m");
-        let options = broker.iter().fold(options, |options, broker| broker.used_by(options));
+        let options = match &broker {
+            Some(broker) => broker.used_by(options),
+            // Empty counts as not set: the scaled-out installation has a broker of its own.
+            None => options.env("AMQP_URL", ""),
+        };
         let mut workers = Vec::new();
         let api = if kind == Kind::InProcess {
             Server::start(options)

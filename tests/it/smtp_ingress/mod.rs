@@ -18,7 +18,7 @@ fn address_of(server: &Server, name: &str) -> SocketAddr {
 }
 
 /// A session with the server, greeted.
-fn session(server: &Server) -> Session {
+pub fn session(server: &Server) -> Session {
     Session::open(address_of(server, "smtp"))
 }
 
@@ -30,4 +30,5 @@ fn without_received(content: &[u8]) -> Vec<u8> {
     lines[1 + folded..].concat()
 }
 
-const MESSAGE: &[u8] = b"From: Ann <ann@example.com>\r\nTo: bob@client.com\r\nSubject: Hi\r\n\r\nHello\r\n";
+pub const MESSAGE: &[u8] =
+    b"From: Ann <ann@example.com>\r\nTo: bob@client.com\r\nSubject: Hi\r\n\r\nHello\r\n";
