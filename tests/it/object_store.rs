@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::emails_api::{email_to, with};
 use crate::harness::message::read_by_python;
-use crate::harness::{ObjectStore, Relay, Server, ServerOptions, eventually, soon};
+use crate::harness::{ObjectStore, Relay, Server, ServerOptions, eventually, scaled_only, soon};
 
 /// More than one part of an upload, less than the relay takes.
 const LARGE: usize = 6_500_000;
@@ -47,6 +47,27 @@ fn attachments_lie_in_the_bucket_once() {
     }
     assert_eq!((store.blobs(), store.pending_uploads()), (1, 0));
     assert!(!server.data().join("blobs").exists(), "nothing lies beside the bucket");
+}
+
+#[test]
+fn without_a_bucket_and_a_folder_the_database_keeps_attachments_for_every_node() {
+    scaled_only!("the embedded installation keeps files");
+    let relay = Relay::accepting();
+    let mut options = ServerOptions::to_relay(&relay);
+    for name in ["S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
+        // Empty counts as not set.
+        options = options.env(name, "");
+    }
+    let server = Server::start(options.clone());
+    let api = Server::start_bare(options.api_only().data_at(&server.data()));
+    let content: Vec<u8> = (0..=255_u8).cycle().take(LARGE).collect();
+    for (sent, node) in [&server, &api].into_iter().enumerate() {
+        node.post_with("/api/emails", &[("X-Api-Key", server.key())], &attached(&content)).expect(202);
+        let read = read_by_python(&relay.wait_for(sent + 1)[sent].content);
+        let parts = read["parts"].as_array().expect("a list");
+        assert!(parts.iter().any(|part| part["size"] == PDF.len() + LARGE), "{read:#}");
+    }
+    assert!(!server.data().join("blobs").exists(), "nothing lies beside the database");
 }
 
 #[test]

@@ -69,17 +69,33 @@ fn is_limited_together(nodes: &[Server; 2]) -> bool {
 fn f58_three_hundred_at_once_over_two_nodes_are_exactly_sixty() {
     let redis = Redis::start();
     let nodes = two_nodes(&limited(&redis));
-    let key = nodes[0].key().to_owned();
     let email = email_to("user@client.com", "x");
-    let accepted = crowd(&nodes, 300, 202, |node, n| {
-        // Made up: no proxy is trusted, so it moves nobody to another window.
-        let forged = format!("198.51.100.{}", n % 250);
-        node.post_with("/api/emails", &[("X-Api-Key", &key), ("X-Forwarded-For", &forged)], &email)
+    // A machine so busy that the cache did not answer in time proves nothing about the window that nodes share.
+    let proved = (0..5).any(|_| {
+        let key = nodes[0].new_key(&["--client", "default"]);
+        let missed_before = missed(&nodes);
+        let accepted = crowd(&nodes, 300, 202, |node, n| {
+            // Made up: no proxy is trusted, so it moves nobody to another window.
+            let forged = format!("198.51.100.{}", n % 250);
+            node.post_with("/api/emails", &[("X-Api-Key", &key), ("X-Forwarded-For", &forged)], &email)
+        });
+        let has_answered = missed(&nodes) == missed_before;
+        assert!(accepted == 60 || !has_answered, "{accepted} accepted");
+        has_answered
     });
-    assert_eq!(accepted, 60);
+    assert!(proved, "the cache was late in each of five rounds");
     let metrics = nodes[0].get_with("/metrics", &[("X-Api-Key", NONE)]).text();
     assert!(metrics.contains("posthaste_cache_up 1"), "{metrics}");
-    assert!(!metrics.contains("posthaste_cache_missed_total{"), "{metrics}");
+}
+
+/// How often the nodes went on without the cache so far.
+fn missed(nodes: &[Server; 2]) -> u64 {
+    let of = |node: &Server| -> u64 {
+        let metrics = node.get_with("/metrics", &[("X-Api-Key", NONE)]).text();
+        let counted = metrics.lines().filter(|line| line.starts_with("posthaste_cache_missed_total{"));
+        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    nodes.iter().map(of).sum()
 }
 
 #[test]
