@@ -23,7 +23,7 @@ pub(super) fn mailbox(given: &DraftMailbox, field: impl Fn() -> Field) -> Result
     }
 }
 
-/// All recipients in the order to, cc, bcc: each valid, none twice, 1 to `most` of them.
+/// All recipients in the order to, cc, bcc: each valid, none twice (or once for all), 1 to `most` of them.
 pub(super) fn recipients(draft: &Draft, most: usize, faults: &mut Vec<Fault>) -> Vec<Recipient> {
     type Place = fn(Option<usize>) -> Field;
     let lists: [(RecipientKind, &[DraftMailbox], Place); 3] = [
@@ -63,6 +63,9 @@ pub(super) fn recipients(draft: &Draft, most: usize, faults: &mut Vec<Fault>) ->
                 }
                 Err(fault) => faults.extend(fault),
                 Ok(mailbox) if !seen.insert(mailbox.address.canonical().to_owned()) => {
+                    if draft.merges_recipients {
+                        continue;
+                    }
                     let message = format!("{} is a recipient already", mailbox.address);
                     faults.push(Fault::new(place(Some(index)), FaultCode::DuplicateRecipient, message));
                 }

@@ -17,6 +17,8 @@ use posthaste_model::template::Template;
 use posthaste_model::{EmailId, Timestamp};
 use std::sync::Arc;
 
+/// By which mail programs show how urgent a message is.
+const PRIORITY_HEADER: &str = "X-Priority";
 /// Above this much base64 the decoding leaves the async threads.
 const DECODE_INLINE: usize = 256 * 1024;
 
@@ -47,6 +49,7 @@ impl Intake {
         tags(draft, &mut faults);
         metadata(draft, &mut faults);
         let priority = priority(draft, &mut faults);
+        let headers = with_priority(draft, priority, headers);
         let send_at = send_at(draft, now, &mut faults);
         let files = self.files(draft, &mut faults).await;
 
@@ -301,6 +304,19 @@ fn headers(draft: &Draft, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
         seen.push(lower);
     }
     draft.headers.clone()
+}
+
+/// Says the priority in the message where the door does so; a header that was given stays as it is.
+fn with_priority(
+    draft: &Draft,
+    priority: Priority,
+    mut headers: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    let is_given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(PRIORITY_HEADER));
+    if draft.shows_priority && !is_given {
+        headers.push((PRIORITY_HEADER.to_owned(), priority.get().to_string()));
+    }
+    headers
 }
 
 fn tags(draft: &Draft, faults: &mut Vec<Fault>) {

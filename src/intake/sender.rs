@@ -1,14 +1,15 @@
 //! Who an email may come from.
 //!
 //! A credential bound to a domain sends from that domain only. A client that has sending domains sends from these (or
-//! from those shared by all clients); one that has none may use any domain that is not another client's.
+//! from those shared by all clients); one that has none may use any domain that is not another client's. Where the
+//! sender is the operator's own setting, nothing is to be judged.
 
 use super::addresses::mailbox;
 use crate::auth::Caller;
 use posthaste_mail::raw::{RawMessage, address_list, domains_shown};
 use posthaste_model::decision::Decision;
 use posthaste_model::domain::SendingDomain;
-use posthaste_model::draft::{Draft, DraftMailbox, Field};
+use posthaste_model::draft::{Draft, DraftMailbox, Field, SenderRule};
 use posthaste_model::email::Email;
 use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::{Address, Domain, Mailbox};
@@ -26,6 +27,50 @@ pub(super) struct Sender {
 
 /// Finds the sender, or says what is wrong with it.
 pub(super) async fn decide(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
+    match draft.sender {
+        SenderRule::Request => requested(caller, draft).await,
+        SenderRule::Configuration => configured(caller, draft).await,
+    }
+}
+
+/// The operator's own sender, or the default sender of the domain that the key is bound to.
+async fn configured(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
+    let fault = |code, message| Ok(Err(vec![Fault::new(Field::From, code, message)]));
+    let (from, reason) = match &caller.credential.domain {
+        Some(bound) => {
+            let known = match Domain::parse(bound) {
+                Ok(domain) => caller.view.domain(&domain).await?,
+                Err(_) => None,
+            };
+            // Like any other sender: the domain may have become another client's since.
+            let known = if is_permitted(caller, known.as_ref()).await? { known } else { None };
+            let Some(from) = default_from(known.as_ref()) else {
+                return fault(
+                    FaultCode::InvalidValue,
+                    format!("the key's domain {bound} has no default sender"),
+                );
+            };
+            (from, "the default sender of the key's domain")
+        }
+        None => match draft.from.as_ref().map(|given| mailbox(given, || Field::From)) {
+            Some(Ok(from)) => (from, "the configured sender"),
+            Some(Err(found)) => return Ok(Err(found.into_iter().collect())),
+            None => {
+                let message = "no sender is configured; the operator sets MAIL_FROM_ADDRESS";
+                return fault(FaultCode::InvalidValue, message.to_owned());
+            }
+        },
+    };
+    let domain = match Domain::parse(from.address.domain()) {
+        Ok(domain) => domain,
+        Err(error) => return fault(FaultCode::InvalidDomain, format!("the sender's domain {error}")),
+    };
+    let decision = Decision::new("sender", domain.as_str().to_owned(), reason);
+    let signed_by = caller.view.selectors(domain.as_str()).await?.to_vec();
+    Ok(Ok(Sender { from, domain, decision, signed_by }))
+}
+
+async fn requested(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
     let from = match draft.from.as_ref().map(|given| mailbox(given, || Field::From)).transpose() {
         Ok(from) => from,
         Err(fault) => return Ok(Err(fault.into_iter().collect())),

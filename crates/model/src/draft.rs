@@ -105,11 +105,28 @@ pub struct DraftAttachment {
     pub disposition: Option<String>,
 }
 
+/// Who decides whom an email is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SenderRule {
+    /// The request: it names a sender in a domain that its client may use.
+    #[default]
+    Request,
+    /// The operator: `from` is the configured sender, whose domain needs no registering; a key bound to a domain sends
+    /// as that domain's default sender instead.
+    Configuration,
+}
+
 /// A request to send one email, not yet judged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
     /// The door.
     pub source: Source,
+    /// Who decides whom it is from.
+    pub sender: SenderRule,
+    /// A recipient that stands twice gets one copy, in the first place; else it is a fault.
+    pub merges_recipients: bool,
+    /// Whether the message says its priority (`X-Priority`).
+    pub shows_priority: bool,
     /// Sending domain.
     pub domain: Option<String>,
     /// Sender.
@@ -157,6 +174,9 @@ impl Draft {
     pub fn new(source: Source) -> Self {
         Self {
             source,
+            sender: SenderRule::default(),
+            merges_recipients: false,
+            shows_priority: false,
             domain: None,
             from: None,
             to: Vec::new(),
