@@ -39,4 +39,9 @@ impl Store {
     pub async fn queue_counts(&self, now: Timestamp) -> Result<QueueCounts, StoreError> {
         on_engine!(self, engine => engine.queue_counts(now).await)
     }
+
+    /// The size of waiting mail as it is stored, in bytes, attachments left out: they may be shared.
+    pub async fn queue_bytes(&self) -> Result<u64, StoreError> {
+        on_engine!(self, engine => engine.queue_bytes().await)
+    }
 }

@@ -9,6 +9,7 @@ crate::on_every_engine!(
     the_silent_lose_their_leases,
     a_start_takes_back_what_its_earlier_life_held,
     who_lives_is_listed,
+    waiting_mail_has_a_size,
 );
 
 fn life(number: u8, node: &str) -> WorkerRecord {
@@ -68,4 +69,14 @@ async fn who_lives_is_listed(store: &Store) {
     assert!(store.workers(at(20)).await.unwrap().is_empty(), "gone, and silent for too long");
     beat(store, 2, "b", at(21)).await;
     assert_eq!(store.workers(at(22)).await.unwrap().len(), 1);
+}
+
+async fn waiting_mail_has_a_size(store: &Store) {
+    assert_eq!(store.queue_bytes().await.unwrap(), 0);
+    accept(store, vec![email()]).await;
+    let one = store.queue_bytes().await.unwrap();
+    assert!(one > 0);
+    accept(store, vec![email()]).await;
+    let two = store.queue_bytes().await.unwrap();
+    assert!(two > one, "{one} and {two}");
 }

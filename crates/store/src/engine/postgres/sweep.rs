@@ -49,6 +49,15 @@ impl Postgres {
         Ok(counts)
     }
 
+    pub(crate) async fn queue_bytes(&self) -> Result<u64, StoreError> {
+        self.read(|db| async move {
+            let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM queue";
+            let row = db.maybe(sql, &[]).await?;
+            Ok(row.map_or(Ok(0), |row| row.try_get::<_, i64>(0))? as u64)
+        })
+        .await
+    }
+
     async fn look(&self, now: Timestamp) -> Result<Look, StoreError> {
         self.read(|db| async move { look(&db, now).await }).await
     }

@@ -36,6 +36,22 @@ impl Sqlite {
     pub(crate) async fn queue_counts(&self, now: Timestamp) -> Result<QueueCounts, StoreError> {
         self.readers.read(move |connection| queue_counts(connection, now)).await
     }
+
+    pub(crate) async fn queue_bytes(&self) -> Result<u64, StoreError> {
+        self.readers
+            .read(|connection| {
+                // The length of a blob stands in its row's head: no content is read.
+                let mut statement = connection.prepare_cached(
+                    "SELECT coalesce(sum(length(b.head) + coalesce(length(b.content), 0)), 0)
+                     FROM (SELECT n FROM emails INDEXED BY emails_due WHERE due_at IS NOT NULL
+                           UNION ALL
+                           SELECT n FROM emails INDEXED BY emails_held WHERE status = 1 AND due_at IS NULL) e
+                     JOIN bodies b ON b.n = e.n",
+                )?;
+                Ok(statement.query_row([], |row| row.get(0))?)
+            })
+            .await
+    }
 }
 
 /// How many emails are due, and since when the first of them.
