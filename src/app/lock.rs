@@ -32,6 +32,11 @@ pub fn take_further(run: &Path, role: &str) -> Result<Seat, StartError> {
     Err(StartError::Setting(format!("{WORKERS} processes work on {} already", run.display())))
 }
 
+/// Takes the seat of the worker that `queue start` runs; `None`: it is taken.
+pub fn take_queue_worker(run: &Path) -> Result<Option<Seat>, StartError> {
+    take(run, "queue")
+}
+
 /// Takes every seat that anybody ever took, so that nobody works here: for work on the files themselves. An error names
 /// the process that is in the way.
 pub fn hold_data_directory(run: &Path) -> Result<Vec<Seat>, StartError> {

@@ -9,7 +9,7 @@ mod serve;
 mod transports;
 
 pub use first_start::Welcome;
-pub use lock::hold_data_directory;
+pub use lock::{Seat, hold_data_directory, take_queue_worker};
 pub use parts::{App, BuildOptions};
 pub use serve::{Roles, serve, work_off};
 

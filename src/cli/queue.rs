@@ -1,5 +1,7 @@
 //! `posthaste queue`: what waits, who works it off, and the operator's hand on it.
 
+mod worker;
+
 use super::Place;
 use super::failure::Failure;
 use super::output::{self, Format, harmless_lines};
@@ -31,6 +33,20 @@ pub struct Queue {
 enum Command {
     /// Show what waits and how many workers are alive, wherever they run
     Status,
+    /// Run one more worker, beside those that servers have
+    Start {
+        /// In the background
+        #[arg(long)]
+        daemon: bool,
+    },
+    /// End the worker that `queue start` began, and wait until it has ended
+    Stop,
+    /// End it, if it runs, and start it anew
+    Restart {
+        /// In the background
+        #[arg(long)]
+        daemon: bool,
+    },
     /// Work off what is due, and end
     Process,
     /// Cancel everything that waits; asks first
@@ -51,6 +67,10 @@ impl Queue {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         match self.command {
             Command::Status => status(place, self.format),
+            Command::Start { daemon: false } => worker::start(place, self.format),
+            Command::Start { daemon: true } => worker::start_daemon(place, self.format),
+            Command::Stop => worker::stop(place, self.format),
+            Command::Restart { daemon } => worker::restart(place, self.format, daemon),
             Command::Process => process(place, self.format),
             Command::Clear { yes } => clear(place, self.format, yes),
             Command::Logs { lines } => logs(place, self.format, lines),
@@ -59,21 +79,23 @@ impl Queue {
 }
 
 fn status(place: &Place, format: Format) -> Result<(), Failure> {
-    let (counts, workers) = place.with_app(async |app| {
+    let (counts, bytes, workers) = place.with_app(async |app| {
         let now = app.clock.now();
-        let counts = app.store.queue_counts(now).await?;
-        Ok((counts, live_workers(&app.store.workers(now).await?, now)))
+        let (counts, bytes) = (app.store.queue_counts(now).await?, app.store.queue_bytes().await?);
+        Ok((counts, bytes, live_workers(&app.store.workers(now).await?, now)))
     })?;
     let shape = json!({
         "pending": counts.pending,
         "processing": counts.processing,
         "scheduled": counts.scheduled,
         "oldest_due_seconds": counts.oldest_due_seconds,
+        "size_bytes": bytes,
         "workers": workers,
     });
     format.print(&shape, || {
         format!(
-            "pending     {}\nprocessing  {}\nscheduled   {}\noldest due  {} s\nworkers     {workers}",
+            "pending     {}\nprocessing  {}\nscheduled   {}\noldest due  {} s\nsize        {bytes} bytes\nworkers     \
+             {workers}",
             counts.pending, counts.processing, counts.scheduled, counts.oldest_due_seconds
         )
     })

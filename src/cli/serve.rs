@@ -9,8 +9,7 @@ use clap::Args;
 
 /// Settings of doors that this version does not open yet. They are known, so that one configuration serves every
 /// version; silently without effect they would mislead whoever moves an installation over.
-const WITHOUT_EFFECT: &[&str] =
-    &["aegis.", "eo.", "limits.aegis", "limits.login_attempts", "smtp.return_path_domain", "webhooks."];
+const WITHOUT_EFFECT: &[&str] = &["eo.", "limits.login_attempts", "smtp.return_path_domain", "webhooks."];
 
 #[derive(Args)]
 pub struct Serve {
@@ -25,25 +24,28 @@ pub struct Serve {
 impl Serve {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let roles = Roles::parse(&self.role)?;
-        let loaded = place.load()?;
-        let settings = loaded.settings;
-        let faults = config::faults().map_err(|error| Failure::Usage(format!("POSTHASTE_FAULT {error}")))?;
-        // The data directory first: the log is written in it.
-        config::DataDirectory::prepare(&settings.data.dir).map_err(app::StartError::from)?;
-        let guard = log::init(&settings.log)?;
-        warn_of_settings_without_effect(&loaded.raw);
-        raise_the_open_file_limit(settings.http.max_connections + settings.smtp.max_connections);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::io("the runtime cannot be started", error))?;
-        let options = BuildOptions { migrate: !self.no_migrate, faults, clock: config::clock() };
-        let served = runtime.block_on(app::serve(settings, roles, options));
-        drop(runtime);
-        // Writes what still waits, so that the last line is there when the process is gone.
-        drop(guard);
-        Ok(served?)
+        serve(place.load()?, roles, !self.no_migrate)
     }
+}
+
+/// Runs a server in these roles until a signal ends it.
+pub(super) fn serve(loaded: config::Loaded, roles: Roles, migrate: bool) -> Result<(), Failure> {
+    let settings = loaded.settings;
+    let faults = config::faults().map_err(|error| Failure::Usage(format!("POSTHASTE_FAULT {error}")))?;
+    // The data directory first: the log is written in it.
+    config::DataDirectory::prepare(&settings.data.dir).map_err(app::StartError::from)?;
+    let guard = log::init(&settings.log)?;
+    warn_of_settings_without_effect(&loaded.raw);
+    raise_the_open_file_limit(settings.http.max_connections + settings.smtp.max_connections);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("the runtime cannot be started", error))?;
+    let served = runtime.block_on(app::serve(settings, roles, BuildOptions { migrate, faults, clock: config::clock() }));
+    drop(runtime);
+    // Writes what still waits, so that the last line is there when the process is gone.
+    drop(guard);
+    Ok(served?)
 }
 
 /// Files and connections that a server needs beside those it accepts: the store, the transports, attachments.
