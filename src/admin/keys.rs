@@ -5,11 +5,14 @@ use posthaste_model::client::Client;
 use posthaste_model::credential::{ApiKey, Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{ClientId, CredentialId, Domain, Rate, Timestamp};
-use posthaste_store::Actor;
+use posthaste_store::{Actor, StoreError};
 use std::time::Duration;
 
 /// The longest time for which a rotated key goes on working.
 const OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// By which name the classic key stands among the others: the variable that sets it.
+const CLASSIC_KEY: &str = "API_KEY";
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -96,6 +99,42 @@ impl Admin {
         };
         self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
         Ok(KeyChange { credential, key, replaces: None })
+    }
+
+    /// Lets the classic key of the configuration be a credential of `client`, found by `hash`. One that is there stays as
+    /// it is, revoked too: who revoked it meant it.
+    pub async fn keep_classic_key(
+        &self,
+        client: &Client,
+        hash: [u8; 32],
+        actor: &Actor,
+    ) -> Result<(), Refusal> {
+        if self.store.credential_by_hash(&hash).await.map_err(refused)?.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let credential = Credential {
+            id: CredentialId::new(now, self.chance.bytes()),
+            client_id: client.id,
+            kind: CredentialKind::Key,
+            name: Some(CLASSIC_KEY.to_owned()),
+            prefix: CLASSIC_KEY.to_owned(),
+            key_hash: hash,
+            mode: KeyMode::Live,
+            permissions: vec![Permission::EmailsSend],
+            domain: None,
+            rate_limit: None,
+            is_active: true,
+            expires_at: None,
+            created_at: now,
+            revoked_at: None,
+            retires_at: None,
+        };
+        match self.store.create_credential(credential, actor).await {
+            // Another node that starts in this moment was quicker.
+            Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     /// The domain a key is bound to must be one that its client may send from.

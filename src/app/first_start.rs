@@ -29,7 +29,11 @@ impl Welcome {
                 .await
                 .map_err(|r| refused(&r))?,
         };
-        if !app.store.credentials(Some(client.id)).await?.is_empty() {
+        let known = app.store.credentials(Some(client.id)).await?;
+        if let Some(hash) = app.auth.classic_hash() {
+            app.admin.keep_classic_key(&client, hash, &actor).await.map_err(|refusal| refused(&refusal))?;
+        }
+        if known.iter().any(|credential| Some(credential.key_hash) != app.auth.classic_hash()) {
             return Ok(Self { new_key: None });
         }
         let mut permissions = Permission::DEFAULT.to_vec();

@@ -114,6 +114,7 @@ impl App {
             jwt_secret: jwt_secret(&settings, &data, &chance)?,
             leeway: settings.mail_proxy.jwt_leeway,
             token_lifetime: settings.oauth.token_lifetime,
+            classic_key: settings.aegis.api_key.clone(),
             directory: Directory::open(store.clone()).await?,
             store: store.clone(),
             vault: vault.clone(),

@@ -162,6 +162,8 @@ fn health_parts(app: &App) -> HealthParts {
         cache: app.cache.clone(),
         clock: app.clock.clone(),
         data_directory: app.data.root().to_owned(),
+        unfinished: (app.settings.aegis.api_key.is_some() && app.settings.mail.from_address.is_none())
+            .then_some("aegis.api_key is set, but mail.from_address is not: the Aegis API has no sender"),
         log_directory: app.settings.log.directory.clone(),
         transports: transports.collect(),
         default_transport: app.settings.mail.default_transport.clone(),

@@ -17,6 +17,11 @@ struct Claims {
     permissions: Vec<String>,
 }
 
+/// Whether a password is a token rather than a key: keys have no dots.
+pub(super) fn looks_like_one(password: &str) -> bool {
+    password.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
 impl Auth {
     /// The token of a credential of kind [`CredentialKind::Token`]: `sub` names its client, `permissions` tell the
     /// bearer what it was given.

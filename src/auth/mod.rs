@@ -1,5 +1,6 @@
 //! Who is calling: turns what a request presents into one [`Caller`].
 
+mod classic_key;
 mod jwt;
 pub mod link;
 mod mail_token;
@@ -15,7 +16,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::directory::{Directory, View};
 use posthaste_model::client::Client;
-use posthaste_model::credential::{ApiKey, Credential, Permission};
+use posthaste_model::credential::{ApiKey, Credential, CredentialKind, Permission};
 use posthaste_model::refusal::Refusal;
 use posthaste_model::{CredentialId, Secret};
 use posthaste_store::{SigningKey, Store, StoreError};
@@ -118,6 +119,8 @@ pub struct AuthParts {
     pub leeway: Duration,
     /// How long an access token lives (`oauth.token_lifetime`).
     pub token_lifetime: Duration,
+    /// The one key of the configuration (`aegis.api_key`).
+    pub classic_key: Option<Secret>,
 }
 
 /// Finds callers. Cheap to clone.
@@ -133,6 +136,7 @@ pub struct Inner {
     chance: Chance,
     tasks: Tasks,
     mail_key: jwt::SharedKey,
+    classic_hash: Option<[u8; 32]>,
     leeway: Duration,
     token_lifetime: Duration,
     hashing: Semaphore,
@@ -152,7 +156,9 @@ impl std::ops::Deref for Auth {
 impl Auth {
     /// An authenticator over its parts.
     pub fn new(parts: AuthParts) -> Self {
+        let classic_hash = parts.classic_key.map(|key| classic_key::hash(&parts.vault, key.expose()));
         Self(Arc::new(Inner {
+            classic_hash,
             directory: parts.directory,
             store: parts.store,
             vault: parts.vault,
@@ -171,15 +177,19 @@ impl Auth {
     /// rest is found by its hash, so that no comparison's time tells anything about a key.
     pub async fn api_key(&self, presented: &str, freshness: Freshness) -> Result<Caller, AuthError> {
         let key = ApiKey::parse(presented).ok_or(AuthError::Invalid)?;
-        let hash = key.hash();
+        self.by_hash(&key.hash(), freshness).await
+    }
+
+    /// The caller whose credential is found by `hash`.
+    async fn by_hash(&self, hash: &[u8; 32], freshness: Freshness) -> Result<Caller, AuthError> {
         if freshness == Freshness::CheckedByCommit
-            && let Some(caller) = self.lookup(self.directory.view(), &hash).await?
+            && let Some(caller) = self.lookup(self.directory.view(), hash).await?
         {
             return Ok(caller);
         }
         // Unknown or no longer good by what is remembered: the truth may be newer.
         let view = self.directory.fresh().await?;
-        self.lookup(view, &hash).await?.ok_or(AuthError::Invalid)
+        self.lookup(view, hash).await?.ok_or(AuthError::Invalid)
     }
 
     /// The same caller by what the store says now; refused when its credential no longer works.
@@ -197,10 +207,21 @@ impl Auth {
         Ok(Caller { token: caller.token, ..found })
     }
 
-    /// The caller that logs in with a client's name or id and one of that client's keys.
+    /// The caller that logs in with a client's name or id, and one of that client's API keys or Mail Proxy tokens. To the
+    /// bearer of a token the client's id is the one that the Mail Proxy API shows, with which the token is marked.
     pub async fn login(&self, username: &str, password: &str) -> Result<Caller, AuthError> {
-        let caller = self.api_key(password, Freshness::Now).await?;
-        let is_its = username == caller.client.name || username == caller.client.id.to_string();
+        let caller = if mail_token::looks_like_one(password) {
+            self.mail_bearer(password, Freshness::Now).await.map_err(|error| match error {
+                TokenError::Store(error) => AuthError::Store(error),
+                TokenError::Invalid | TokenError::Revoked | TokenError::Signing => AuthError::Invalid,
+            })?
+        } else {
+            self.api_key(password, Freshness::Now).await?
+        };
+        let is_shown_id =
+            caller.credential.kind == CredentialKind::Token && username == caller.credential.prefix;
+        let is_its =
+            is_shown_id || username == caller.client.name || username == caller.client.id.to_string();
         if is_its { Ok(caller) } else { Err(AuthError::Invalid) }
     }
 
@@ -226,6 +247,7 @@ impl Auth {
             tasks: Tasks::new(),
             leeway: Duration::from_secs(30),
             token_lifetime: Duration::from_hours(1),
+            classic_key: None,
         })
     }
 }

@@ -5,6 +5,7 @@ pub mod chance;
 pub mod clock;
 pub mod correlation;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod network;
 pub mod tasks;

@@ -41,7 +41,11 @@ pub(super) fn serve(loaded: config::Loaded, roles: Roles, migrate: bool) -> Resu
         .enable_all()
         .build()
         .map_err(|error| Failure::io("the runtime cannot be started", error))?;
-    let served = runtime.block_on(app::serve(settings, roles, BuildOptions { migrate, faults, clock: config::clock() }));
+    let served = runtime.block_on(app::serve(
+        settings,
+        roles,
+        BuildOptions { migrate, faults, clock: config::clock() },
+    ));
     drop(runtime);
     // Writes what still waits, so that the last line is there when the process is gone.
     drop(guard);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A worker that was not heard of for this long is dead.
-const WORKER_SILENCE: Duration = Duration::from_secs(15);
+pub const WORKER_SILENCE: Duration = Duration::from_secs(15);
 
 impl HealthParts {
     /// Asks all parts at once.
@@ -61,7 +61,11 @@ impl HealthParts {
 
     async fn config(&self) -> Finding {
         let root = self.data_directory.clone();
-        blocking(move || judge_data_directory(&root)).await
+        let found = blocking(move || judge_data_directory(&root)).await;
+        match self.unfinished {
+            Some(lack) if found.state == super::State::Ok => Finding::warning(lack),
+            _ => found,
+        }
     }
 
     async fn logs(&self) -> Finding {
@@ -140,10 +144,13 @@ impl Unreachable for Result<(), String> {
     }
 }
 
+/// Whether a process was started to deliver mail.
+pub fn delivers(record: &WorkerRecord) -> bool {
+    record.roles.split(',').any(|role| matches!(role, "all" | "worker"))
+}
+
 /// How many of these deliver mail and were heard of lately.
 pub fn live_workers(workers: &[(WorkerRecord, Timestamp)], now: Timestamp) -> usize {
-    let delivers =
-        |record: &WorkerRecord| record.roles.split(',').any(|role| matches!(role, "all" | "worker"));
     workers.iter().filter(|(record, seen)| delivers(record) && now.since(*seen) <= WORKER_SILENCE).count()
 }
 

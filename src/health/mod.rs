@@ -6,7 +6,7 @@
 mod checks;
 mod report;
 
-pub use checks::live_workers;
+pub use checks::{WORKER_SILENCE, delivers, live_workers};
 pub use report::{Finding, Overall, Report, State};
 
 use crate::base::clock::Clock;
@@ -49,6 +49,8 @@ pub struct HealthParts {
     pub clock: Clock,
     /// The data directory.
     pub data_directory: PathBuf,
+    /// What the configuration asks for without giving what it needs, as a sentence.
+    pub unfinished: Option<&'static str>,
     /// Where daily logs are written; none: to stderr only.
     pub log_directory: Option<PathBuf>,
     /// The ways out that are configured.

@@ -5,6 +5,7 @@
 //! another one answers with a catch-all (`/api/{*rest}` is the Emails API's): the longer path wins, so a surface at
 //! `/api/v1` brings its own `/api/v1/{*rest}`, with which it says 404 in its own words.
 
+mod aegis;
 pub mod emails_api;
 pub mod files;
 mod ground;

@@ -3,6 +3,7 @@
 
 mod admin;
 mod chaos;
+mod aegis;
 mod cli;
 mod crash;
 mod delivery;
@@ -17,5 +18,6 @@ mod operations;
 mod queue;
 mod shared_cache;
 mod smtp_ingress;
+mod tenants;
 mod traces;
 mod two_nodes;

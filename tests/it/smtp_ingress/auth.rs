@@ -84,3 +84,28 @@ fn a60_a_password_stands_in_no_log() {
         assert!(!log.contains(secret.as_str()), "a secret stands in the log");
     }
 }
+
+#[test]
+fn a35_a_mail_proxy_token_is_a_password_too() {
+    let server = Server::start(ServerOptions::default().env("POSTHASTE_SMTP__AUTH_REQUIRED", "true"));
+    let make = |name: &str, permission: &str| {
+        let made = server.cli_json(&["token", "create", "--name", name, "--permission", permission]);
+        let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+        (text("token"), text("id"), text("client_id"))
+    };
+    let (token, id, client) = make("default", "mail:send");
+    let (reader, _, _) = make("default", "mail:read");
+    let (foreign, _, _) = make("other", "mail:send");
+    session(&server).login("default", &reader).expect("535 5.7.8");
+    session(&server).login("default", &foreign).expect("535 5.7.8");
+    session(&server).login("default", &format!("{token}x")).expect("535 5.7.8");
+    session(&server).login("default", "a.b.c").expect("535 5.7.8");
+    session(&server).login("other", &token).expect("535 5.7.8");
+    session(&server).login(&client, &token).expect("235");
+    let mut session = session(&server);
+    session.login("default", &token).expect("235");
+    session.envelope("ann@example.com", "bob@client.com");
+    session.data(MESSAGE).id();
+    assert!(server.cli(&["token", "revoke", &id]).status.success());
+    session.say("MAIL FROM:<ann@example.com>").expect("535 5.7.8");
+}
