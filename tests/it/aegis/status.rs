@@ -4,6 +4,7 @@ use super::{KEY, error, get, inbox, is_time, message, moved, post, sent, server}
 use crate::harness::relay::{Action, Script, Step};
 use crate::harness::{Relay, Server, ServerOptions, eventually, soon};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 /// Waits until a message has a status; answers the whole of it.
@@ -165,4 +166,25 @@ fn mail_that_nobody_sends_makes_the_queue_unhealthy() {
         let body = answer.json();
         (answer.status == 503 && body["checks"]["queue"]["status"] == "unhealthy").then_some(())
     });
+}
+
+#[test]
+fn a_log_that_cannot_be_written_and_an_open_directory_are_told() {
+    let server = inbox();
+    let (data, logs) = (server.data(), server.data().join("logs"));
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a directory");
+    std::fs::rename(&logs, data.join("logs-away")).expect("a directory");
+    std::fs::write(&logs, "in the way").expect("a file");
+    let health = eventually("the log is told to be unhealthy", || {
+        let answer = get(&server, "/health");
+        (answer.status == 503).then(|| answer.json())
+    });
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert_eq!(health["checks"]["logging"]["status"], "unhealthy", "{health}");
+    assert_eq!(health["checks"]["config"]["status"], "warning", "{health}");
+    assert!(!health.to_string().contains("logs-away"), "{health}");
+    sent(&server, &message());
+    std::fs::remove_file(&logs).expect("a file");
+    std::fs::rename(data.join("logs-away"), &logs).expect("a directory");
+    eventually("it is healthy again", || (get(&server, "/health").status == 200).then_some(()));
 }
