@@ -2,8 +2,8 @@
 //! entry of the acceptance list (design: reliability) that a test proves.
 
 mod admin;
-mod chaos;
 mod aegis;
+mod chaos;
 mod cli;
 mod crash;
 mod delivery;
