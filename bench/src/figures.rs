@@ -27,7 +27,8 @@ pub fn percentile(sorted: &[u32], share: f64) -> f64 {
     sorted.get((last as f64 * share).round() as usize).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

@@ -26,7 +26,8 @@ pub enum Door {
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct Load {
-    pub address: SocketAddr,
+    /// Where; connections take turns.
+    pub addresses: Vec<SocketAddr>,
     pub door: Door,
     /// The first message's number.
     pub first: usize,
@@ -43,8 +44,10 @@ pub enum Connection {
 }
 
 impl Connection {
-    pub async fn open(load: &Load) -> Result<Self, Fault> {
-        let stream = TcpStream::connect(load.address).await?;
+    /// The connection with this number.
+    pub async fn open(load: &Load, number: usize) -> Result<Self, Fault> {
+        let address = load.addresses.get(number % load.addresses.len().max(1)).ok_or("nowhere to connect")?;
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(match &load.door {
             Door::Http(surface, credential) => {
@@ -69,8 +72,8 @@ pub async fn run(load: &Load) -> Result<Vec<u32>, Fault> {
     let end = load.first + load.messages;
     let local = LocalSet::new();
     let mut tasks = Vec::new();
-    for _ in 0..load.connections.min(load.messages) {
-        let mut connection = Connection::open(load).await?;
+    for number in 0..load.connections.min(load.messages) {
+        let mut connection = Connection::open(load, number).await?;
         let next = next.clone();
         tasks.push(local.spawn_local(async move {
             let mut times = Vec::with_capacity(1024);

@@ -1,13 +1,19 @@
 //! The measurements of Posthaste: a load generator as cheap as it can be, the systems to compare, and their account.
 //!
-//! `compare` runs everything; `ceiling` is the least a durable SMTP relay can do, a system to compare with.
+//! `compare` runs everything embedded; `ceiling` is the least a durable SMTP relay can do, a system to compare with;
+//! `scaled` measures nodes on PostgreSQL and RabbitMQ; `pages` what a page of history costs.
 
 mod ceiling;
+mod database;
 mod figures;
+mod line;
 mod load;
 mod message;
+mod node;
+mod pages;
 mod process;
 mod round;
+mod scaled;
 mod sink;
 mod system;
 
@@ -32,6 +38,10 @@ struct Arguments {
 enum Command {
     /// Measures the systems in interleaved rounds and prints medians and ratios.
     Compare(round::Plan),
+    /// Measures nodes on PostgreSQL and RabbitMQ; needs the servers that `bench/run` starts.
+    Scaled(scaled::Plan),
+    /// Measures a page of history over little and much mail; needs the servers that `bench/run` starts.
+    Pages(pages::Plan),
     /// Serves the ceiling relay: appends to a log, one sync for all that waits, answers, passes on.
     Ceiling {
         /// Where the log goes.
@@ -51,6 +61,8 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match arguments.command {
                 Command::Compare(plan) => round::compare(&plan).await,
+                Command::Scaled(plan) => scaled::measure(&plan).await,
+                Command::Pages(plan) => pages::measure(&plan).await,
                 Command::Ceiling { log, relay } => ceiling::serve(&log, relay).await,
             }
         })

@@ -44,6 +44,16 @@ fn stat(id: u32) -> Option<Vec<String>> {
     Some(line.rsplit_once(')')?.1.split_ascii_whitespace().map(ToOwned::to_owned).collect())
 }
 
+/// The process of this name whose parent has another: the root of a server's family. Of several, the youngest.
+pub fn named(name: &str) -> Option<u32> {
+    let is_named =
+        |id: u32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|found| found.trim() == name);
+    let ids = fs::read_dir("/proc").ok()?.flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent = |id: u32| -> Option<u32> { stat(id)?.get(1)?.parse().ok() };
+    ids.filter(|id| is_named(*id) && parent(*id).is_some_and(|parent| !is_named(parent))).max()
+}
+
 fn number_behind(text: &str, name: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     line.split_ascii_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0.0)

@@ -107,7 +107,7 @@ async fn measure(
     let idle = process::usage(running.process);
     let commits = running.commits().await;
     let load = Load {
-        address: running.address,
+        addresses: vec![running.address],
         door: running.door.clone(),
         first: 0,
         messages: plan.messages,
@@ -157,7 +157,7 @@ fn costs(idle: &Usage, after: &Usage, messages: f64) -> Figures {
 /// One message at a time, from the request to the sink, in microseconds.
 async fn singles(plan: &Plan, load: &Load, sink: &Sink) -> Result<Vec<u32>, Fault> {
     let mut sent = Vec::with_capacity(plan.singles);
-    let mut connection = Connection::open(load).await?;
+    let mut connection = Connection::open(load, 0).await?;
     for number in plan.messages..plan.messages + plan.singles {
         sent.push((token(number), now_micros()));
         connection.send(number).await?;

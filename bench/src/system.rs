@@ -110,7 +110,7 @@ impl Running {
 }
 
 /// Waits until something answers.
-async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> Result<T, Fault> {
+pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> Result<T, Fault> {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(30) {
         if let Some(found) = condition().await {
@@ -121,12 +121,13 @@ async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> 
     Err(format!("not within 30 s: {what}").into())
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<String, Fault> {
+/// The whole answer to a GET.
+pub async fn get(address: SocketAddr, path: &str) -> Result<String, Fault> {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")).await
 }
 
 /// Sends a whole request and reads until the other side closes.
-async fn exchange(address: SocketAddr, request: &str) -> Result<String, Fault> {
+pub async fn exchange(address: SocketAddr, request: &str) -> Result<String, Fault> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
