@@ -23,6 +23,7 @@ pub mod surfaces;
 mod testing;
 pub mod transports;
 mod upkeep;
+mod webhooks;
 
 /// Runs the command that the arguments of this process ask for.
 pub fn run() -> std::process::ExitCode {

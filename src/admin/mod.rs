@@ -12,6 +12,7 @@ mod mail_tokens;
 mod oauth_clients;
 mod sender_configs;
 pub mod templates;
+mod webhooks;
 mod words;
 
 pub use clients::{ClientChange, NewClient};
@@ -22,6 +23,7 @@ pub use mail_tokens::{MailToken, NewMailToken, mail_permission, mail_permission_
 pub use oauth_clients::NewOauthClient;
 pub use posthaste_store::{Actor, AuditEntry, AuditFilter};
 pub use sender_configs::{NewSenderConfig, SenderConfigPatch, ShownSenderConfig};
+pub use webhooks::{NewWebhook, WebhookPatch};
 
 use crate::auth::Auth;
 use crate::base::chance::Chance;

@@ -7,6 +7,7 @@ mod lock;
 mod parts;
 mod serve;
 mod transports;
+mod webhooks;
 
 pub use first_start::Welcome;
 pub use lock::{Seat, hold_data_directory, take_queue_worker};

@@ -92,6 +92,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     app.queue.start(&back);
     let dispatch =
         if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
+    super::webhooks::start(&app, roles, &back).await?;
     crate::upkeep::start(upkeep_parts(&app), &back);
     let health = Health::new(health_parts(&app));
     let ground = doors::ground(&app, &health, dispatch);

@@ -21,3 +21,4 @@ mod smtp_ingress;
 mod tenants;
 mod traces;
 mod two_nodes;
+mod webhooks;

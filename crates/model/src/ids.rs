@@ -114,6 +114,14 @@ id!(
     /// One sender config of a client.
     SenderConfigId
 );
+id!(
+    /// One webhook of a client.
+    WebhookId
+);
+id!(
+    /// One thing told to a webhook.
+    WebhookDeliveryId
+);
 
 #[cfg(test)]
 mod tests {

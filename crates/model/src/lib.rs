@@ -25,7 +25,10 @@ pub mod status;
 pub mod template;
 pub mod time;
 
-pub use ids::{ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, WorkerId};
+pub use ids::{
+    ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, WebhookDeliveryId,
+    WebhookId, WorkerId,
+};
 pub use posthaste_mail::address::{Address, AddressError, Domain, Mailbox};
 pub use rate::Rate;
 pub use secret::Secret;

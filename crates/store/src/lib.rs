@@ -24,6 +24,7 @@ mod sweep;
 mod tokens;
 mod transfer;
 mod upkeep;
+mod webhooks;
 mod workers;
 
 pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, initial_status};
@@ -41,6 +42,10 @@ pub use sweep::{QueueCounts, SweepReport};
 pub use tokens::SigningKey;
 pub use transfer::{MoveObserver, MovedTable};
 pub use upkeep::{ErasureReport, Removed};
+pub use webhooks::{
+    DeliveryEnd, DeliveryState, NewWebhookDelivery, Webhook, WebhookAttempt, WebhookBacklog, WebhookChange,
+    WebhookDelivery, WebhookSettlement,
+};
 pub use workers::WorkerRecord;
 
 pub(crate) use engine::on_engine;

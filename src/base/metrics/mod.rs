@@ -169,6 +169,12 @@ impl Metrics {
         self.0.webhook_seconds.observe(seconds);
     }
 
+    /// Webhook deliveries that wait, and the age of the oldest of them.
+    pub fn webhooks_waiting(&self, waiting: u64, oldest_seconds: f64) {
+        self.0.webhooks_waiting.set(waiting as i64);
+        self.0.webhooks_oldest_seconds.set(oldest_seconds);
+    }
+
     /// Whether the shared cache works.
     pub fn cache_up(&self, is_up: bool) {
         self.0.cache_up.set(i64::from(is_up));
@@ -260,6 +266,7 @@ mod tests {
         metrics.store_commit(17, 0.004);
         metrics.store_pool(5, 4);
         metrics.webhook_delivery("ok", 0.1);
+        metrics.webhooks_waiting(4, 2.5);
         metrics.inbox_messages(6);
         metrics.cache_up(true);
         metrics.cache_missed("limits");
@@ -295,6 +302,8 @@ mod tests {
             "posthaste_store_waiting 5",
             "posthaste_store_connections 4",
             "posthaste_webhook_deliveries_total{result=\"ok\"} 1",
+            "posthaste_webhooks_waiting 4",
+            "posthaste_webhooks_oldest_seconds 2.5",
             "posthaste_inbox_messages 6",
             "posthaste_cache_up 1",
             "posthaste_cache_missed_total{what=\"limits\"} 1",

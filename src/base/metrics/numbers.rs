@@ -55,6 +55,8 @@ pub(super) struct Numbers {
     pub(super) store_connections: Gauge,
     pub(super) webhooks: Family<ResultLabels, Counter>,
     pub(super) webhook_seconds: Histogram,
+    pub(super) webhooks_waiting: Gauge,
+    pub(super) webhooks_oldest_seconds: FloatGauge,
     pub(super) inbox_messages: Gauge,
     pub(super) cache_up: Gauge,
     pub(super) cache_missed: Family<CacheLabels, Counter>,
@@ -156,6 +158,8 @@ impl Numbers {
             store_connections: Gauge::default(),
             webhooks: Family::default(),
             webhook_seconds: Histogram::new(ATTEMPT_SECONDS),
+            webhooks_waiting: Gauge::default(),
+            webhooks_oldest_seconds: FloatGauge::default(),
             inbox_messages: Gauge::default(),
             cache_up: Gauge::default(),
             cache_missed: Family::default(),
@@ -216,6 +220,12 @@ impl Numbers {
         );
         r.register("queue_leased", "Emails a worker holds a lease on", self.leased.clone());
         r.register("webhook_deliveries", "Webhook requests made, by result", self.webhooks.clone());
+        r.register("webhooks_waiting", "Webhook deliveries to be made", self.webhooks_waiting.clone());
+        r.register(
+            "webhooks_oldest_seconds",
+            "Age of the oldest webhook delivery to be made",
+            self.webhooks_oldest_seconds.clone(),
+        );
         r.register("webhook_seconds", "Time a webhook request took", self.webhook_seconds.clone());
         r.register("inbox_messages", "Messages the inbox transport keeps", self.inbox_messages.clone());
     }

@@ -101,6 +101,7 @@ pub static KEYS: &[Key] = &[
     key("webhooks", "timeout", Kind::Duration, "10s", "How long an endpoint may take to answer."),
     key("webhooks", "retry_schedule", Kind::Durations, "5s,30s,2m,10m,1h,4h", "Waits before the next tries; the last one repeats."),
     key("webhooks", "give_up_after", Kind::Duration, "24h", "How long one notification is tried."),
+    key("webhooks", "disable_after", Kind::Duration, "5d", "A client's webhook of which no call has succeeded for so long is switched off."),
 
     key("idempotency", "keep", Kind::Duration, "24h", "How long an Idempotency-Key is remembered."),
 

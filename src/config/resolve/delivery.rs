@@ -6,6 +6,7 @@ use crate::config::settings::{
     WebhookSettings,
 };
 use crate::config::value::Bytes;
+use crate::outbound::Target;
 use posthaste_model::Secret;
 use posthaste_model::retry::RetryPolicy;
 use std::time::Duration;
@@ -71,6 +72,9 @@ impl Resolver<'_> {
     pub(super) fn webhooks(&mut self) -> WebhookSettings {
         let secret: Option<Secret> = self.written("webhooks.secret");
         let url = self.url("webhooks.url");
+        if let Some(Err(error)) = url.as_deref().map(Target::own) {
+            self.fault("webhooks.url", format!("the URL {error}"));
+        }
         self.ensure(
             secret.is_none() || self.is_written("webhooks.url"),
             "webhooks.secret",
@@ -82,6 +86,7 @@ impl Resolver<'_> {
             timeout: self.wait("webhooks.timeout"),
             retry_schedule: self.schedule("webhooks.retry_schedule"),
             give_up_after: self.wait("webhooks.give_up_after"),
+            disable_after: self.wait("webhooks.disable_after"),
         }
     }
 

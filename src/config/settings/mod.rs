@@ -201,6 +201,8 @@ pub struct WebhookSettings {
     pub retry_schedule: Vec<Duration>,
     /// How long one notification is tried.
     pub give_up_after: Duration,
+    /// How long a webhook may fail before it is switched off.
+    pub disable_after: Duration,
 }
 
 /// An endpoint of the default client.
@@ -208,7 +210,7 @@ pub struct WebhookSettings {
 pub struct WebhookEndpoint {
     /// Its URL.
     pub url: String,
-    /// What its requests are signed with; made when absent.
+    /// What its requests are signed with; unsigned when absent.
     pub secret: Option<Secret>,
 }
 

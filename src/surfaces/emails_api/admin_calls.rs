@@ -58,7 +58,7 @@ pub(super) fn actor(caller: &Caller, exchange: &Exchange) -> Actor {
 }
 
 /// Reads the body as one JSON object; `read` takes its fields, all faults are told at once.
-async fn object<T>(
+pub(super) async fn object<T>(
     api: &EmailsApi,
     parts: &http::request::Parts,
     body: Body,
@@ -207,21 +207,26 @@ fn key_id(text: &str) -> Result<CredentialId, Problem> {
     text.parse().map_err(|_| not_found())
 }
 
+/// The overlap that a rotation asks for, if it asks.
+pub(super) async fn overlap(
+    api: &EmailsApi,
+    parts: &http::request::Parts,
+    body: Body,
+) -> Result<Option<Duration>, Problem> {
+    let held = api.bodies.read(parts, body).await?;
+    if held.is_empty() {
+        return Ok(None);
+    }
+    media::require_json(&parts.headers)?;
+    fields(held.bytes(), |reader| parsed(reader, "overlap", "must be a duration such as 24h", parse_duration))
+}
+
 /// `POST /api/keys/{id}/rotate`.
 async fn rotate_key(State(api): State<EmailsApi>, Segment(id): Segment, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     call(&api, &parts, Permission::Admin, async |caller, exchange| {
         let id = key_id(&id)?;
-        let held = api.bodies.read(&parts, body).await?;
-        let overlap = if held.is_empty() {
-            None
-        } else {
-            media::require_json(&parts.headers)?;
-            fields(held.bytes(), |reader| {
-                parsed(reader, "overlap", "must be a duration such as 24h", parse_duration)
-            })?
-        };
-        let overlap = overlap.unwrap_or(OVERLAP);
+        let overlap = overlap(&api, &parts, body).await?.unwrap_or(OVERLAP);
         let made = api.admin.rotate_key(id, overlap, &actor(&caller, &exchange)).await;
         let made = made.map_err(refusals::problem)?;
         Ok(answer::json(StatusCode::CREATED, &shapes::created_key(&made)))

@@ -7,6 +7,7 @@ mod draft;
 mod emails;
 mod entry;
 mod explain;
+mod feed;
 mod fields;
 mod list;
 pub mod openapi;
@@ -16,6 +17,7 @@ mod send;
 mod shapes;
 mod stream;
 mod templates;
+mod webhooks;
 
 pub use admin_calls::key_shape;
 pub use shapes::template as template_shape;
@@ -29,6 +31,7 @@ use crate::dispatch::Dispatch;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::outbound::Reach;
 use crate::render::Renderer;
 use crate::surfaces::Ground;
 use crate::surfaces::http::body::Bodies;
@@ -71,6 +74,8 @@ struct EmailsApiParts {
     per_key: Rate,
     /// Requests per client address.
     per_address: Rate,
+    /// How far webhooks reach.
+    webhooks_reach: Reach,
 }
 
 /// The surface.
@@ -88,7 +93,7 @@ impl std::ops::Deref for EmailsApi {
 /// Event streams that may be open at once in one process.
 const STREAMS: usize = 1000;
 
-/// The surface's routes. `openapi::OPERATIONS` describes each; a test compares the two.
+/// The surface's routes. `openapi::operations` describes each; a test compares the two.
 pub fn router(ground: &Ground) -> Router {
     let limits = &ground.settings.limits;
     EmailsApi(Arc::new(EmailsApiParts {
@@ -107,6 +112,7 @@ pub fn router(ground: &Ground) -> Router {
         streams: Arc::new(Semaphore::new(STREAMS)),
         per_key: limits.per_key,
         per_address: limits.per_ip,
+        webhooks_reach: if ground.settings.webhooks.allow_private { Reach::Private } else { Reach::Public },
     }))
     .routes()
 }
@@ -123,10 +129,12 @@ impl EmailsApi {
             .route("/api/emails/{id}/cancel", post(emails::cancel))
             .route("/api/emails/{id}/resend", post(send::resend))
             .route("/api/stats", get(list::stats))
+            .route("/api/events", get(feed::read))
             .route("/api/events/stream", get(stream::open))
             .route("/api/templates", post(templates::put).get(templates::list))
             .route("/api/templates/{code}", get(templates::show).delete(templates::delete))
             .route("/api/templates/{code}/preview", post(templates::preview))
+            .merge(webhooks::routes())
             .merge(admin_calls::routes())
             .route("/api/openapi.json", get(docs::document))
             .route("/api/docs", get(docs::page))

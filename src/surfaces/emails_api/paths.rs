@@ -20,10 +20,28 @@ impl FromRequestParts<EmailsApi> for Segment {
         if let Ok(Path(text)) = Path::<String>::from_request_parts(parts, api).await {
             return Ok(Self(text));
         }
-        let exchange = exchange::of(parts);
-        let answer = refusals::problem(Refusal::NotFound).into_response(&exchange);
-        Err(entry::open(api, &exchange, answer).await)
+        Err(undecodable(parts, api).await)
     }
+}
+
+/// The texts of a path's two parameters.
+pub(super) struct SegmentPair(pub String, pub String);
+
+impl FromRequestParts<EmailsApi> for SegmentPair {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &EmailsApi) -> Result<Self, Response> {
+        if let Ok(Path((first, second))) = Path::<(String, String)>::from_request_parts(parts, api).await {
+            return Ok(Self(first, second));
+        }
+        Err(undecodable(parts, api).await)
+    }
+}
+
+async fn undecodable(parts: &Parts, api: &EmailsApi) -> Response {
+    let exchange = exchange::of(parts);
+    let answer = refusals::problem(Refusal::NotFound).into_response(&exchange);
+    entry::open(api, &exchange, answer).await
 }
 
 /// No such path below `/api/`.

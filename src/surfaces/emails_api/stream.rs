@@ -8,6 +8,7 @@ use super::{EmailsApi, refusals};
 use crate::auth::{Caller, Freshness};
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
+use crate::webhooks::message::{body, public_name};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -15,9 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use http_body::Frame;
 use posthaste_model::credential::Permission;
-use posthaste_model::event::EventKind;
 use posthaste_store::ClientEvent;
-use serde_json::json;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -196,49 +195,9 @@ fn chunks_of(events: Vec<ClientEvent>) -> Vec<String> {
 /// An event as the reader sees it; `None` for those that only the timeline tells.
 fn shown(found: &ClientEvent) -> Option<String> {
     let kind = public_name(found.event.event.kind)?;
-    let event = &found.event.event;
-    let data = json!({
-        "type": kind,
-        "timestamp": event.at,
-        "data": {
-            "email_id": found.event.email_id,
-            "message_id": found.message_id,
-            "status": found.status,
-            "seq": found.event.seq,
-            "recipient": found.recipient,
-            "attempt": (event.attempt > 0).then_some(event.attempt),
-            "error": matches!(event.kind, EventKind::Failed | EventKind::Deferred | EventKind::Bounced)
-                .then_some(event.detail.as_deref()).flatten(),
-            "tags": found.tags,
-            "metadata": found.metadata,
-        },
-    });
     let mut text = String::with_capacity(256);
-    write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", found.event.id).ok()?;
+    write!(text, "id: {}\nevent: {kind}\ndata: {}\n\n", found.event.id, body(found, kind)).ok()?;
     Some(text)
-}
-
-/// The name of an event outside.
-fn public_name(kind: EventKind) -> Option<&'static str> {
-    match kind {
-        EventKind::Queued | EventKind::Scheduled => Some("email.queued"),
-        EventKind::Sent => Some("email.sent"),
-        EventKind::Delivered => Some("email.delivered"),
-        EventKind::Deferred => Some("email.deferred"),
-        EventKind::Bounced => Some("email.bounced"),
-        EventKind::Complained => Some("email.complained"),
-        EventKind::Failed => Some("email.failed"),
-        EventKind::Cancelled => Some("email.cancelled"),
-        EventKind::Opened => Some("email.opened"),
-        EventKind::Clicked => Some("email.clicked"),
-        EventKind::Unsubscribed => Some("email.unsubscribed"),
-        EventKind::Processing
-        | EventKind::PossibleDuplicate
-        | EventKind::Held
-        | EventKind::LeaseExpired
-        | EventKind::Postponed
-        | EventKind::Resent => None,
-    }
 }
 
 /// The chunks as a body.

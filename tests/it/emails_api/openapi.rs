@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::email_to;
-use crate::harness::Server;
 use crate::harness::server::NONE;
+use crate::harness::{Server, ServerOptions, eventually};
 
 /// Where the surface's routes stand.
-const ROUTES: [&str; 2] = [
+const ROUTES: [&str; 3] = [
     include_str!("../../../src/surfaces/emails_api/mod.rs"),
     include_str!("../../../src/surfaces/emails_api/admin_calls.rs"),
+    include_str!("../../../src/surfaces/emails_api/webhooks.rs"),
 ];
 /// The style of a page, and what answers 404.
 const UNDOCUMENTED: [&str; 2] = ["/api/docs.css", "/api/{*rest}"];
@@ -22,7 +23,7 @@ struct Documented {
 
 impl Documented {
     fn start() -> Self {
-        let server = Server::inbox();
+        let server = Server::start(ServerOptions::default().env("WEBHOOKS_ALLOW_PRIVATE", "true"));
         let admin = server.new_key(&["--client", "default", "--permission", "admin"]);
         let document = server.get_with("/api/openapi.json", &[("X-Api-Key", NONE)]).expect(200).json();
         Self { document, server, admin }
@@ -88,6 +89,9 @@ fn success(id: &str) -> Option<String> {
         "createKey" => json!({"client": "default", "mode": "test", "rate_limit": "5/min"}),
         "rotateKey" => json!({"overlap": "1h"}),
         "createDomain" => json!({"name": "fresh.example", "default_from": "a@fresh.example"}),
+        "createWebhook" => json!({"url": "https://example.com/hook", "events": ["email.sent"]}),
+        "changeWebhook" => json!({"events": ["*"]}),
+        "rotateWebhook" => json!({"overlap": "1h"}),
         "changeDomain" => json!({"bounce_webhook_enabled": false}),
         _ => return None,
     };
@@ -98,11 +102,18 @@ fn success(id: &str) -> Option<String> {
 struct Made {
     email: String,
     key: String,
+    webhook: String,
+    delivery: String,
 }
 
 impl Made {
     fn path(&self, path: &str, operation: &str) -> String {
-        let id = if path.starts_with("/api/keys") { &self.key } else { &self.email };
+        let id = match path {
+            _ if path.starts_with("/api/keys") => &self.key,
+            _ if path.starts_with("/api/webhooks") => &self.webhook,
+            _ => &self.email,
+        };
+        let path = path.replace("{delivery}", &self.delivery);
         let path = path.replace("{id}", id).replace("{code}", "known").replace("{name}", "example.com");
         // As what is there and what is not: by its name, and by an id.
         let client = if self.email == self.key { &self.key } else { "default" };
@@ -122,7 +133,23 @@ fn make(documented: &Documented) -> Made {
     let key = server.post_with("/api/keys", &admin, &json!({"client": "default"})).expect(201).json();
     let mut email = email_to("user@client.com", "x");
     email["send_at"] = json!(crate::harness::soon(std::time::Duration::from_secs(3600)));
-    Made { email: server.send(&email), key: key["id"].as_str().expect("an id").to_owned() }
+    let (webhook, delivery) = told(documented);
+    let key = key["id"].as_str().expect("an id").to_owned();
+    Made { email: server.send(&email), key, webhook, delivery }
+}
+
+/// A webhook that cannot be reached, and its delivery that has ended.
+fn told(documented: &Documented) -> (String, String) {
+    let server = &documented.server;
+    let hook = json!({"url": "http://127.0.0.1:1024/", "events": ["email.clicked"]});
+    let hook =
+        server.post("/api/webhooks", &hook).expect(201).json()["id"].as_str().expect("an id").to_owned();
+    let test = server.post(&format!("/api/webhooks/{hook}/test"), &json!({})).expect(202).json();
+    eventually("the test call has failed", || {
+        let log = server.get(&format!("/api/webhooks/{hook}/deliveries")).expect(200).json();
+        (log["data"][0]["status"] == "failed").then_some(())
+    });
+    (hook, test["id"].as_str().expect("an id").to_owned())
 }
 
 #[test]
@@ -156,12 +183,13 @@ fn each_operation_answers_as_documented() {
         }
         if path.contains('{') && operation != "eraseRecipient" {
             let other = uuid::Uuid::now_v7().to_string();
-            let nothing = Made { email: other.clone(), key: other };
+            let nothing =
+                Made { email: other.clone(), key: other.clone(), webhook: other.clone(), delivery: other };
             let nowhere =
                 nothing.path(&path, operation).replace("known", "none").replace("example.com", "b.c");
             judge(Some(404), &documented.admin, &nowhere, &body);
             let undecodable = path.replace("{id}", "%ff").replace("{code}", "%ff").replace("{name}", "%ff");
-            let undecodable = undecodable.replace("{client}", "%ff");
+            let undecodable = undecodable.replace("{client}", "%ff").replace("{delivery}", "%ff");
             judge(Some(404), &documented.admin, &undecodable, &body);
         }
         if described["requestBody"].is_object() {
@@ -181,7 +209,8 @@ fn each_operation_answers_as_documented() {
 #[test]
 fn a_key_without_the_permission_is_403_everywhere() {
     let documented = Documented::start();
-    let powerless = documented.server.new_key(&["--client", "default", "--permission", "webhooks:write"]);
+    let key = |word| documented.server.new_key(&["--client", "default", "--permission", word]);
+    let (webhooks, templates) = (key("webhooks:write"), key("templates:write"));
     let made = make(&documented);
     for (method, path, described) in documented.operations() {
         if described["security"].as_array().is_some_and(Vec::is_empty) {
@@ -189,7 +218,9 @@ fn a_key_without_the_permission_is_403_everywhere() {
         }
         let there = made.path(&path, "");
         // Before the body is looked at: it need not be right.
-        let (status, fault) = documented.answers(&method, &there, described, &powerless, "{");
+        let is_of_webhooks = described["description"] == "Needs the permission `webhooks:write`.";
+        let powerless = if is_of_webhooks { &templates } else { &webhooks };
+        let (status, fault) = documented.answers(&method, &there, described, powerless, "{");
         assert_eq!((status, fault), (403, None), "{method} {there}");
     }
 }

@@ -1,5 +1,6 @@
 //! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
 //! PostgreSQL, Redis and S3, a line that can be cut, and Python's reading of a message. Everything ends when its value is dropped.
+//! Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message. Everything ends when its value is dropped.
 
 pub mod broker;
 pub mod http;
@@ -10,6 +11,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod proxy;
 pub mod python;
+pub mod receiver;
 pub mod redis;
 pub mod relay;
 pub mod server;
@@ -22,6 +24,7 @@ pub use installation::Installation;
 pub(crate) use installation::{embedded_only, scaled_only};
 pub use object_store::ObjectStore;
 pub use postgres::Postgres;
+pub use receiver::Receiver;
 pub use redis::Redis;
 pub use relay::Relay;
 pub use server::{Server, ServerOptions};

@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 26] = [
+pub(crate) const TABLES: [&str; 28] = [
     "installation",
     "clients",
     "credentials",
@@ -44,6 +44,8 @@ pub(crate) const TABLES: [&str; 26] = [
     "signing_keys",
     "revoked_tokens",
     "sender_configs",
+    "webhooks",
+    "webhook_deliveries",
     "migrations",
 ];
 
@@ -72,7 +74,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 22] = [
+pub(crate) const PARTS: [Part; 24] = [
     Part {
         table: "clients",
         columns: &[
@@ -137,6 +139,30 @@ pub(crate) const PARTS: [Part; 22] = [
         select: "SELECT s.n, s.id, c.id, s.sender_email, s.sender_key, s.ms_tenant_id, s.ms_client_id, s.sealed_secret,
                 s.is_active, s.created_at
             FROM sender_configs s JOIN clients c ON c.n = s.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "webhooks",
+        columns: &[
+            ("n", Big), ("id", Id), ("client_id", Id), ("is_configured", Bool), ("url", Text), ("events", Text),
+            ("is_active", Bool), ("sealed_secret", Bytes), ("sealed_previous", Bytes), ("previous_until", Big),
+            ("cursor", Big), ("failing_since", Big), ("disabled_reason", Text), ("created_at", Big),
+        ],
+        select: "SELECT w.n, w.id, c.id, w.is_configured, w.url, w.events, w.is_active, w.sealed_secret,
+                w.sealed_previous, w.previous_until, w.cursor, w.failing_since, w.disabled_reason, w.created_at
+            FROM webhooks w JOIN clients c ON c.n = w.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "webhook_deliveries",
+        columns: &[
+            ("n", Big), ("id", Id), ("webhook_id", Id), ("event", Big), ("email_id", Id), ("seq", Int),
+            ("kind", Text), ("body", Bytes), ("state", Small), ("due_at", Big), ("fence", Int), ("tries", Int),
+            ("started_at", Big), ("attempts", Text), ("attempt_count", Int), ("created_at", Big), ("ended_at", Big),
+        ],
+        select: "SELECT d.n, d.id, w.id, d.event, d.email_id, d.seq, d.kind, d.body, d.state, d.due_at, d.fence,
+                d.tries, d.started_at, d.attempts, d.attempt_count, d.created_at, d.ended_at
+            FROM webhook_deliveries d JOIN webhooks w ON w.n = d.webhook",
         makes: Makes::Row,
     },
     Part {

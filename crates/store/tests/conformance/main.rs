@@ -19,6 +19,7 @@ mod sender_configs;
 mod settle;
 mod stats;
 mod tokens;
+mod webhooks;
 mod workers;
 
 /// Runs each named function of a module on a fresh store of each engine.

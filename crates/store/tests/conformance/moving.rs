@@ -54,6 +54,7 @@ async fn populate(store: &Store) -> Vec<EmailId> {
     acceptance.idempotency = Some(key());
     assert!(matches!(store.accept(acceptance).await, Ok(AcceptResult::Accepted { .. })));
     store.inbox_add(message(ids[0])).await.unwrap();
+    crate::webhooks::told(store, ids[0]).await;
     ids
 }
 
@@ -107,6 +108,10 @@ async fn everything(store: &Store, ids: &[EmailId]) -> String {
     writeln!(out, "{:?} {:?}", store.clients().await, store.credentials(None).await).unwrap();
     writeln!(out, "{:?} {:?}", store.domains(None).await, store.templates(acme().id).await).unwrap();
     writeln!(out, "{:?}", store.replay(acme().id, "send", "k", [7; 32], NOW).await).unwrap();
+    for webhook in store.webhooks(acme().id).await.unwrap() {
+        let told = store.webhook_deliveries(acme().id, webhook.id, None, 9).await.unwrap();
+        writeln!(out, "{webhook:?} {told:?}").unwrap();
+    }
     writeln!(out, "{:?}", store.inbox_list(&InboxFilter::default(), None, 9).await).unwrap();
     writeln!(out, "{:?}", store.queue_counts(at(600)).await).unwrap();
     for client in [acme().id, rival().id] {

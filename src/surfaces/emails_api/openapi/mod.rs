@@ -5,8 +5,9 @@
 
 mod operations;
 mod page;
+mod webhook_operations;
 
-pub use operations::{Body, OPERATIONS, Operation};
+pub use operations::{Body, Operation};
 pub use page::{STYLE, page};
 
 use crate::surfaces::http::problem;
@@ -15,10 +16,15 @@ use serde_json::{Map, Value, json};
 /// Shapes of requests and answers, by name (JSON Schema 2020-12).
 const SCHEMAS: &str = include_str!("schemas.json");
 
+/// Every operation of the surface.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    operations::OPERATIONS.iter().chain(webhook_operations::OPERATIONS)
+}
+
 /// The document. The same on every server of a version.
 pub fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         let path = paths.entry(operation.path.to_owned()).or_insert_with(|| json!({}));
         path[operation.method] = describe(operation);
     }
@@ -51,6 +57,7 @@ pub fn document() -> Value {
 fn tags() -> Value {
     json!([
         {"name": "emails", "description": "Send, watch, take back."},
+        {"name": "events", "description": "What became of the mail: called to you, streamed, or fetched."},
         {"name": "templates", "description": "Texts with variables, in versions."},
         {"name": "administration", "description": "Clients, keys, domains and the audit; permission `admin`."},
         {"name": "documentation", "description": "This document."},
@@ -131,6 +138,18 @@ fn links(schema: &str) -> Value {
         "Template" => ("code", "code", &["getTemplate", "previewTemplate", "deleteTemplate"]),
         "CreatedKey" => ("id", "id", &["rotateKey", "revokeKey"]),
         "Domain" => ("name", "name", &["changeDomain"]),
+        "WebhookWithSecret" => (
+            "id",
+            "id",
+            &[
+                "getWebhook",
+                "changeWebhook",
+                "deleteWebhook",
+                "rotateWebhook",
+                "testWebhook",
+                "listDeliveries",
+            ],
+        ),
         _ => return Value::Null,
     };
     let shown = operations.iter().map(|operation| {
@@ -264,9 +283,9 @@ mod tests {
         for name in schemas.keys() {
             assert!(text.contains(&format!("#/components/schemas/{name}\"")), "{name} is not used");
         }
-        let mut ids: Vec<&str> = OPERATIONS.iter().map(|o| o.id).collect();
+        let mut ids: Vec<&str> = operations().map(|o| o.id).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), OPERATIONS.len());
+        assert_eq!(ids.len(), operations().count());
     }
 }

@@ -40,7 +40,7 @@ pub struct Operation {
     pub more_problems: &'static [Kind],
 }
 
-const GET: Operation = Operation {
+pub(super) const GET: Operation = Operation {
     method: "get",
     path: "",
     id: "",
@@ -54,14 +54,14 @@ const GET: Operation = Operation {
     more_problems: &[],
 };
 const POST: Operation = Operation { method: "post", permission: "emails:send", ..GET };
-const ADMIN: Operation = Operation { tag: "administration", permission: "admin", ..GET };
+pub(super) const ADMIN: Operation = Operation { tag: "administration", permission: "admin", ..GET };
 
 const BOOLEAN: &str = r#"{"type":"boolean"}"#;
 const TEXT: &str = r#"{"type":"string"}"#;
 const MOMENT: &str = r#"{"type":"string","description":"a date (2026-12-01) or an RFC 3339 timestamp"}"#;
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
-const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
+pub(super) const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
 const WAIT: &str = r#"{"type":"string","pattern":"^[0-9]{1,5}(ms|s)?$","examples":["5s"]}"#;
 
 /// Every operation of the surface.

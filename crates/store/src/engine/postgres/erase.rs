@@ -116,6 +116,8 @@ async fn erase_one(
     let new = head.into_bytes();
     change_head(db, (client, id), old, &new).await?;
     report.events += clear_events(db, (client, id), at(&row, 6)?, at(&row, 7)?).await?;
+    // What webhooks were told names the recipient; it is not told again.
+    db.run("DELETE FROM webhook_deliveries WHERE email_id = $1", &[&id]).await?;
     db.run(
         "UPDATE emails SET recipients = $3, error = NULL, updated_at = $4,
             failure_message = CASE WHEN failure_message IS NULL THEN NULL ELSE 'erased' END

@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0006_sender_configs",
         sql: include_str!("../../../migrations/postgres/0006_sender_configs.sql"),
     },
+    Migration {
+        number: 7,
+        name: "0007_webhooks",
+        sql: include_str!("../../../migrations/postgres/0007_webhooks.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

@@ -36,6 +36,8 @@ mod tls;
 mod tokens;
 mod transfer;
 mod trouble;
+mod webhook_deliveries;
+mod webhooks;
 mod workers;
 
 use crate::settings::PostgresSettings;

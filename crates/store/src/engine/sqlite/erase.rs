@@ -134,6 +134,11 @@ fn erase_one(
     tx.connection.execute("UPDATE bodies SET head = ?2 WHERE n = ?1", params![n, new])?;
     finders::add(tx.connection, state.place.client, n, &new)?;
     report.events += tx.connection.execute(CLEAR_EVENTS, params![state.chain.last])? as u64;
+    // What webhooks were told names the recipient; it is not told again.
+    tx.connection.execute(
+        "DELETE FROM webhook_deliveries WHERE email_id = (SELECT id FROM emails WHERE n = ?1)",
+        [n],
+    )?;
     tx.connection.execute(
         "UPDATE emails SET recipients = ?2, error = NULL, updated_at = ?3,
             failure_message = CASE WHEN failure_message IS NULL THEN NULL ELSE 'erased' END WHERE n = ?1",

@@ -38,6 +38,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0005_sender_configs",
         sql: include_str!("../../../migrations/sqlite/0005_sender_configs.sql"),
     },
+    Migration {
+        number: 6,
+        name: "0006_webhooks",
+        sql: include_str!("../../../migrations/sqlite/0006_webhooks.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

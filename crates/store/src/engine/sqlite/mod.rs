@@ -29,6 +29,8 @@ mod tokens;
 pub(crate) mod transfer;
 mod trouble;
 mod tx;
+mod webhook_deliveries;
+mod webhooks;
 mod workers;
 mod writer;
 

@@ -1,0 +1,43 @@
+//! Settings of outbound webhooks become the calls of a process.
+
+use super::first_start::DEFAULT_CLIENT;
+use super::{App, Roles, StartError};
+use crate::base::tasks::Tasks;
+use crate::webhooks::{self, ConfiguredWebhook, WebhookParts, WebhookRules};
+
+/// Writes down the webhook of the default client, and has a worker begin to call.
+pub(super) async fn start(app: &App, roles: Roles, tasks: &Tasks) -> Result<(), StartError> {
+    let settings = &app.settings.webhooks;
+    let parts = WebhookParts {
+        store: app.store.clone(),
+        vault: app.vault.clone(),
+        clock: app.clock.clone(),
+        chance: app.chance.clone(),
+        metrics: app.metrics.clone(),
+        rules: WebhookRules {
+            allow_private: settings.allow_private,
+            timeout: settings.timeout,
+            retry_schedule: settings.retry_schedule.clone(),
+            give_up_after: settings.give_up_after,
+            disable_after: settings.disable_after,
+            keep: app.settings.retention.bodies,
+        },
+        faults: app.faults.clone(),
+    };
+    let configured = settings.default_endpoint.as_ref().map(|endpoint| {
+        if endpoint.secret.is_none() {
+            tracing::warn!("calls to WEBHOOK_URL are not signed: WEBHOOK_SECRET is not set");
+        }
+        ConfiguredWebhook { url: endpoint.url.clone(), secret: endpoint.secret.clone() }
+    });
+    // Only who calls may find that it is set no more; and who answers first may have made the client only now.
+    if (roles.worker || (roles.api && configured.is_some()))
+        && let Some(client) = app.store.client_by_name(DEFAULT_CLIENT).await?
+    {
+        webhooks::configure(&parts, client.id, configured).await?;
+    }
+    if roles.worker {
+        webhooks::start(parts, tasks).map_err(|error| StartError::Setting(error.to_string()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Events become deliveries: for each webhook that is called, those behind its cursor that it asked for.
+
+use super::Caller;
+use super::message::{aegis_body, body, is_wanted, public_name};
+use posthaste_model::aegis::message_id;
+use posthaste_model::{Timestamp, WebhookDeliveryId, WebhookId};
+use posthaste_store::{ClientEvent, NewWebhookDelivery, StoreError, Webhook};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Events read at once.
+const PAGE: usize = 100;
+/// A cursor that passed so many events of no interest is written down; until then it is only remembered.
+const UNWRITTEN: i64 = 2_000;
+
+/// How far this process has looked, beyond the cursors in the store.
+#[derive(Default)]
+pub(super) struct Seen {
+    newest: i64,
+    /// By webhook: the cursor in the store, and how far has been looked.
+    looked: HashMap<WebhookId, (i64, i64)>,
+}
+
+/// Brings every webhook up to the newest event.
+pub(super) async fn look(caller: &Arc<Caller>, seen: &mut Seen) -> Result<(), StoreError> {
+    let newest = caller.parts.store.last_event_id().await?;
+    if newest == seen.newest {
+        return Ok(());
+    }
+    let webhooks = caller.parts.store.active_webhooks().await?;
+    seen.looked.retain(|id, _| webhooks.iter().any(|webhook| webhook.id == *id));
+    for webhook in &webhooks {
+        let looked = match seen.looked.get(&webhook.id) {
+            Some((cursor, looked)) if *cursor == webhook.cursor => *looked,
+            _ => webhook.cursor,
+        };
+        let reached = catch_up(caller, webhook, looked).await?;
+        seen.looked.insert(webhook.id, reached);
+    }
+    seen.newest = newest;
+    Ok(())
+}
+
+/// The cursor in the store then, and how far has been looked.
+async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<(i64, i64), StoreError> {
+    let store = &caller.parts.store;
+    let (mut cursor, mut after) = (webhook.cursor, looked);
+    while !caller.is_stopping() {
+        let page = store.events_after(webhook.client_id, after, PAGE).await?;
+        if page.after == after {
+            break;
+        }
+        let now = caller.parts.clock.now();
+        let deliveries: Vec<_> =
+            page.events.iter().filter_map(|event| delivery(caller, webhook, event, now)).collect();
+        after = page.after;
+        if !deliveries.is_empty() || after - cursor >= UNWRITTEN {
+            if !store.fan_out(webhook.id, cursor, after, deliveries).await? {
+                // Another node was here, or the webhook was switched off: the next look begins at what stands there.
+                return Ok((cursor, cursor));
+            }
+            cursor = after;
+        }
+    }
+    Ok((cursor, after))
+}
+
+/// What is told of an event, if the webhook wants to hear of it.
+fn delivery(
+    caller: &Caller,
+    webhook: &Webhook,
+    found: &ClientEvent,
+    now: Timestamp,
+) -> Option<NewWebhookDelivery> {
+    let name = public_name(found.event.event.kind).filter(|name| is_wanted(&webhook.events, name))?;
+    let (kind, body) = if webhook.is_configured {
+        let (status, body) = aegis_body(found, |id| message_id(webhook.client_id, id))?;
+        (if status == "sent" { "email.sent" } else { "email.failed" }, body)
+    } else {
+        (name, body(found, name))
+    };
+    Some(NewWebhookDelivery {
+        id: WebhookDeliveryId::new(now, caller.parts.chance.bytes()),
+        event: Some(found.event.id),
+        email_id: Some(found.event.email_id),
+        seq: found.event.seq,
+        kind: kind.to_owned(),
+        body: body.to_string().into_bytes(),
+        // Aegis told each of the two once, however many recipients there were.
+        once: webhook.is_configured,
+        at: now,
+    })
+}
