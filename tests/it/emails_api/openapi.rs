@@ -87,11 +87,10 @@ fn success(id: &str) -> Option<String> {
         "createClient" => json!({"name": "fresh"}),
         "changeClient" => json!({"retain_bodies": "7d", "retain_records": null}),
         "createKey" => json!({"client": "default", "mode": "test", "rate_limit": "5/min"}),
-        "rotateKey" => json!({"overlap": "1h"}),
+        "rotateKey" | "rotateWebhook" => json!({"overlap": "1h"}),
         "createDomain" => json!({"name": "fresh.example", "default_from": "a@fresh.example"}),
         "createWebhook" => json!({"url": "https://example.com/hook", "events": ["email.sent"]}),
         "changeWebhook" => json!({"events": ["*"]}),
-        "rotateWebhook" => json!({"overlap": "1h"}),
         "changeDomain" => json!({"bounce_webhook_enabled": false}),
         _ => return None,
     };
