@@ -1,8 +1,8 @@
 //! What a surface hands to intake: the request in the product's words, not yet judged.
 
-use crate::Timestamp;
 use crate::email::Source;
 use crate::refusal::Fault;
+use crate::{EmailId, Timestamp};
 
 /// A field of a draft; each surface spells it in its own way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +127,8 @@ pub struct Draft {
     pub merges_recipients: bool,
     /// Whether the message says its priority (`X-Priority`).
     pub shows_priority: bool,
+    /// The id it is to have, when something that names it was written before; `None`: a new one.
+    pub id: Option<EmailId>,
     /// Sending domain.
     pub domain: Option<String>,
     /// Sender.
@@ -177,6 +179,7 @@ impl Draft {
             sender: SenderRule::default(),
             merges_recipients: false,
             shows_priority: false,
+            id: None,
             domain: None,
             from: None,
             to: Vec::new(),

@@ -122,6 +122,10 @@ id!(
     /// One thing told to a webhook.
     WebhookDeliveryId
 );
+id!(
+    /// One person with an account.
+    UserId
+);
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod domain;
 pub mod draft;
 pub mod email;
+pub mod eo;
 pub mod event;
 pub mod fault;
 pub mod ids;
@@ -24,9 +25,10 @@ pub mod secret;
 pub mod status;
 pub mod template;
 pub mod time;
+pub mod user;
 
 pub use ids::{
-    ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, WebhookDeliveryId,
+    ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, UserId, WebhookDeliveryId,
     WebhookId, WorkerId,
 };
 pub use posthaste_mail::address::{Address, AddressError, Domain, Mailbox};

@@ -223,6 +223,11 @@ impl Store {
         on_engine!(self, engine => engine.delete_template(client_id, code, actor.clone()).await)
     }
 
+    /// Writes down what somebody did that is no change of configuration.
+    pub async fn note_action(&self, actor: &Actor, action: &str, target: &str) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.note_action(actor.clone(), action.to_owned(), target.to_owned()).await)
+    }
+
     /// The audit trail, newest first, before entry `before`.
     pub async fn audit(
         &self,

@@ -19,6 +19,8 @@ use posthaste_model::decision::Decision;
 use posthaste_model::email::{
     Attachment, BlobHash, Content, Email, Parts, Priority, Recipient, RecipientKind, RecipientState, Source,
 };
+use posthaste_model::eo::ReportFilter;
+use posthaste_model::user::UserChange;
 use posthaste_model::{ClientId, CredentialId, EmailId, FailureCode, Mailbox, RecipientStatus, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -224,6 +226,27 @@ fn recipient(RecipientIn(kind, text, suppressed): RecipientIn) -> Result<Recipie
 /// A mailbox that we wrote.
 pub(crate) fn mailbox(text: &str) -> Result<Mailbox, StoreError> {
     Mailbox::parse(text).map_err(|_| damaged("mailbox"))
+}
+
+/// What a report tells of, as JSON.
+pub(crate) fn filter_json(filter: &ReportFilter) -> Result<String, StoreError> {
+    serde_json::to_string(filter)
+        .map_err(|error| StoreError::Unavailable(format!("cannot be written: {error}")))
+}
+
+/// A change of a user as the audit trail tells it.
+pub(crate) fn user_change_in_words(change: &UserChange) -> String {
+    let words = [
+        change.password_hash.as_ref().map(|_| "password".to_owned()),
+        change.role.map(|role| format!("role {role}")),
+        change.is_active.map(|on| if on { "switched on" } else { "switched off" }.to_owned()),
+        change.language.map(|language| format!("language {language}")),
+        change.sealed_totp.as_ref().map(|totp| match totp {
+            Some(_) => "one-time codes on".to_owned(),
+            None => "one-time codes off".to_owned(),
+        }),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The blobs an email refers to.

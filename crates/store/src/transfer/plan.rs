@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 28] = [
+pub(crate) const TABLES: [&str; 32] = [
     "installation",
     "clients",
     "credentials",
@@ -46,6 +46,10 @@ pub(crate) const TABLES: [&str; 28] = [
     "sender_configs",
     "webhooks",
     "webhook_deliveries",
+    "users",
+    "sessions",
+    "eo_events",
+    "eo_deliveries",
     "migrations",
 ];
 
@@ -74,7 +78,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 24] = [
+pub(crate) const PARTS: [Part; 28] = [
     Part {
         table: "clients",
         columns: &[
@@ -163,6 +167,43 @@ pub(crate) const PARTS: [Part; 24] = [
         select: "SELECT d.n, d.id, w.id, d.event, d.email_id, d.seq, d.kind, d.body, d.state, d.due_at, d.fence,
                 d.tries, d.started_at, d.attempts, d.attempt_count, d.created_at, d.ended_at
             FROM webhook_deliveries d JOIN webhooks w ON w.n = d.webhook",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "users",
+        columns: &[
+            ("n", Big), ("id", Id), ("email", Text), ("name", Text), ("role", Text), ("password_hash", Text),
+            ("language", Text), ("sealed_totp", Bytes), ("totp_step", Big), ("is_active", Bool), ("created_at", Big),
+        ],
+        select: "SELECT n, id, email, name, role, password_hash, language, sealed_totp, totp_step, is_active, created_at
+            FROM users",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "sessions",
+        columns: &[
+            ("hash", Bytes), ("user_id", Id), ("created_at", Big), ("last_seen", Big), ("address", Text),
+            ("agent", Text),
+        ],
+        select: "SELECT hash, user_id, created_at, last_seen, address, agent FROM sessions",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "eo_events",
+        columns: &[("id", Big), ("client_id", Id), ("owner_id", Id), ("name", Text), ("created_at", Big)],
+        select: "SELECT id, client_id, owner_id, name, created_at FROM eo_events",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "eo_deliveries",
+        columns: &[
+            ("id", Big), ("event_id", Big), ("client_id", Id), ("user_id", Id), ("email_id", Id), ("to_email", Text),
+            ("subject", Text), ("filter", Text), ("language", Text), ("resent_from", Big), ("created_at", Big),
+            ("noticed_at", Big), ("seen_at", Big),
+        ],
+        select: "SELECT id, event_id, client_id, user_id, email_id, to_email, subject, filter, language, resent_from,
+                created_at, noticed_at, seen_at
+            FROM eo_deliveries",
         makes: Makes::Row,
     },
     Part {

@@ -13,6 +13,7 @@ mod inbox;
 mod life;
 mod list;
 mod moving;
+mod people;
 mod postgres_schema;
 mod retention;
 mod sender_configs;

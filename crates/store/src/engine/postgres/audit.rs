@@ -34,6 +34,16 @@ impl Postgres {
             .await
     }
 
+    pub(crate) async fn note_action(
+        &self,
+        actor: Actor,
+        action: String,
+        target: String,
+    ) -> Result<(), StoreError> {
+        let (actor, action, target) = (&actor, &action, &target);
+        self.write(1, |db| async move { changed(&db, actor, action, target, None).await }).await
+    }
+
     pub(crate) async fn audit(
         &self,
         before: Option<i64>,

@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0007_webhooks",
         sql: include_str!("../../../migrations/postgres/0007_webhooks.sql"),
     },
+    Migration {
+        number: 8,
+        name: "0008_people",
+        sql: include_str!("../../../migrations/postgres/0008_people.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

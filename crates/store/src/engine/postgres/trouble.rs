@@ -146,6 +146,7 @@ fn unique_thing(said: &DbError) -> &'static str {
         ("clients_name", "a client of this name"),
         ("domains_name", "a domain of this name"),
         ("sender_configs_sender", "a sender config of this address"),
+        ("users_email", "a user with this address"),
         ("credentials_key_hash", "a credential with this key"),
         ("emails_", "an email with this id"),
     ];

@@ -36,6 +36,15 @@ impl Sqlite {
         self.readers.read(move |c| Ok(c.prepare_cached(sql)?.query_row([], |row| row.get(0))?)).await
     }
 
+    pub(crate) async fn note_action(
+        &self,
+        actor: Actor,
+        action: String,
+        target: String,
+    ) -> Result<(), StoreError> {
+        self.write_alone(move |tx| tx.changed(&actor, &action, &target, None)).await
+    }
+
     pub(crate) async fn audit(
         &self,
         before: Option<i64>,

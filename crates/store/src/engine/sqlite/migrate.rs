@@ -43,6 +43,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0006_webhooks",
         sql: include_str!("../../../migrations/sqlite/0006_webhooks.sql"),
     },
+    Migration {
+        number: 7,
+        name: "0007_people",
+        sql: include_str!("../../../migrations/sqlite/0007_people.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -82,6 +82,7 @@ fn unique_thing(message: &str) -> &'static str {
         ("credentials.key_hash", "a credential with this key"),
         ("emails.id", "an email with this id"),
         ("sender_configs.sender_key", "a sender config of this address"),
+        ("users.email", "a user with this address"),
     ];
     things.iter().find(|(column, _)| message.contains(column)).map_or("it", |(_, thing)| thing)
 }

@@ -1,0 +1,179 @@
+//! Users, their logins, organizers' events and the reports sent of them.
+
+use crate::fixture::*;
+use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter};
+use posthaste_model::user::{Language, Role, User, UserChange, UserSession};
+use posthaste_model::{EmailId, Status, UserId};
+use posthaste_store::{EoFilter, Store, StoreError};
+
+crate::on_every_engine!(
+    a_user_stands_once_and_the_first_only_alone,
+    a_change_of_password_ends_the_other_logins,
+    a_code_is_used_once,
+    deliveries_are_found_by_owner_event_and_status,
+    notices_are_raised_once,
+);
+
+fn user(number: u8, email: &str, role: Role) -> User {
+    User {
+        id: UserId::new(NOW, [number; 10]),
+        email: email.into(),
+        name: Some("Ann".into()),
+        role,
+        password_hash: "$argon2id$".into(),
+        language: None,
+        sealed_totp: None,
+        is_active: true,
+        created_at: NOW,
+    }
+}
+
+fn session(number: u8, user: &User) -> UserSession {
+    UserSession {
+        hash: [number; 32],
+        user_id: user.id,
+        created_at: NOW,
+        last_seen: NOW,
+        address: "127.0.0.1".into(),
+        agent: "test".into(),
+    }
+}
+
+async fn a_user_stands_once_and_the_first_only_alone(store: &Store) {
+    assert_eq!(store.has_users().await, Ok(false));
+    let ann = user(1, "ann@example.com", Role::Admin);
+    store.create_user(ann.clone(), true, &actor()).await.unwrap();
+    assert_eq!(store.has_users().await, Ok(true));
+    let late = store.create_user(user(2, "eve@example.com", Role::Admin), true, &actor()).await;
+    assert_eq!(late, Err(StoreError::NotFound));
+    let again = store.create_user(user(3, "ann@example.com", Role::Eo), false, &actor()).await;
+    assert_eq!(again, Err(StoreError::Conflict("a user with this address")));
+    let bob = user(4, "bob@example.com", Role::Eo);
+    store.create_user(bob.clone(), false, &actor()).await.unwrap();
+    assert_eq!(store.user(ann.id).await, Ok(Some(ann.clone())));
+    assert_eq!(store.user_by_email("bob@example.com").await, Ok(Some(bob.clone())));
+    assert_eq!(store.users().await, Ok(vec![ann, bob]));
+}
+
+async fn a_change_of_password_ends_the_other_logins(store: &Store) {
+    let (ann, bob) = (user(1, "ann@example.com", Role::Admin), user(2, "bob@example.com", Role::Eo));
+    for one in [&ann, &bob] {
+        store.create_user(one.clone(), false, &actor()).await.unwrap();
+    }
+    for (number, one) in [(1, &ann), (2, &ann), (3, &bob)] {
+        store.open_session(session(number, one)).await.unwrap();
+    }
+    let language = UserChange { language: Some(Language::En), ..UserChange::default() };
+    let changed = store.update_user(ann.id, language, None, &actor()).await.unwrap();
+    assert_eq!(changed.language, Some(Language::En));
+    assert!(store.session([2; 32]).await.unwrap().is_some(), "a language ends no login");
+    let change = UserChange {
+        password_hash: Some("new".into()),
+        sealed_totp: Some(Some(vec![7])),
+        ..UserChange::default()
+    };
+    let changed = store.update_user(ann.id, change, Some([1; 32]), &actor()).await.unwrap();
+    assert_eq!((changed.password_hash.as_str(), changed.sealed_totp.clone()), ("new", Some(vec![7])));
+    store.touch_session([1; 32], at(60)).await.unwrap();
+    let (kept, whose) = store.session([1; 32]).await.unwrap().unwrap();
+    assert_eq!((kept.last_seen, whose), (at(60), changed));
+    assert_eq!(store.session([2; 32]).await, Ok(None));
+    assert!(store.session([3; 32]).await.unwrap().is_some(), "another's login stays");
+    store.close_session([1; 32]).await.unwrap();
+    assert_eq!(store.session([1; 32]).await, Ok(None));
+    assert_eq!(store.drop_sessions(at(1)).await, Ok(1));
+    let nobody = UserId::new(NOW, [9; 10]);
+    let missing = store.update_user(nobody, UserChange::default(), None, &actor()).await;
+    assert_eq!(missing, Err(StoreError::NotFound));
+}
+
+async fn a_code_is_used_once(store: &Store) {
+    let ann = user(1, "ann@example.com", Role::Admin);
+    store.create_user(ann.clone(), false, &actor()).await.unwrap();
+    assert_eq!(store.use_totp_step(ann.id, 10).await, Ok(true));
+    assert_eq!(store.use_totp_step(ann.id, 10).await, Ok(false));
+    assert_eq!(store.use_totp_step(ann.id, 9).await, Ok(false));
+    assert_eq!(store.use_totp_step(ann.id, 11).await, Ok(true));
+}
+
+/// Two organizers with an event each, and a report of each; the first one's email is there.
+async fn reports(store: &Store) -> (EoDelivery, EoDelivery, UserId) {
+    let (ann, bob) = (user(1, "ann@example.com", Role::Eo), user(2, "bob@example.com", Role::Eo));
+    let mut deliveries = Vec::new();
+    for (number, owner) in [(1_u8, &ann), (2, &bob)] {
+        store.create_user(owner.clone(), false, &actor()).await.unwrap();
+        let event = EoEvent {
+            id: 0,
+            name: format!("Event {number}"),
+            client_id: acme().id,
+            owner_id: owner.id,
+            created_at: NOW,
+        };
+        let event_id = store.create_eo_event(event.clone(), &actor()).await.unwrap();
+        assert_eq!(store.eo_event(event_id).await, Ok(Some(EoEvent { id: event_id, ..event })));
+        let mut delivery = EoDelivery {
+            id: 0,
+            event_id,
+            client_id: acme().id,
+            user_id: owner.id,
+            email_id: EmailId::new(NOW, [number; 10]),
+            to_email: "Eo@example.com".into(),
+            subject: "Laporan".into(),
+            filter: ReportFilter { date_from: Some("2026-01-01".into()), ..ReportFilter::default() },
+            language: Language::En,
+            resent_from: None,
+            created_at: at(i64::from(number)),
+            noticed_at: None,
+            seen_at: None,
+        };
+        delivery.id = store.create_eo_delivery(delivery.clone()).await.unwrap();
+        deliveries.push(delivery);
+    }
+    let [first, second] = <[EoDelivery; 2]>::try_from(deliveries).unwrap();
+    let email = posthaste_model::email::Email { id: first.email_id, client_id: acme().id, ..email() };
+    accept(store, vec![email]).await;
+    (first, second, ann.id)
+}
+
+async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
+    let (first, second, ann) = reports(store).await;
+    let ids = async |filter: EoFilter| -> Vec<i64> {
+        let found = store.eo_deliveries(&filter, 10).await.unwrap();
+        found.into_iter().map(|record| record.delivery.id).collect()
+    };
+    assert_eq!(ids(EoFilter::default()).await, [second.id, first.id]);
+    assert_eq!(ids(EoFilter { owner_id: Some(ann), ..EoFilter::default() }).await, [first.id]);
+    assert_eq!(ids(EoFilter { event_id: Some(second.event_id), ..EoFilter::default() }).await, [second.id]);
+    assert_eq!(ids(EoFilter { before_id: Some(second.id), ..EoFilter::default() }).await, [first.id]);
+    assert_eq!(ids(EoFilter { from: Some(at(2)), ..EoFilter::default() }).await, [second.id]);
+    assert_eq!(ids(EoFilter { to: Some(at(2)), ..EoFilter::default() }).await, [first.id]);
+    let pending = vec![Status::Queued, Status::Scheduled];
+    assert_eq!(ids(EoFilter { statuses: pending, ..EoFilter::default() }).await, [second.id, first.id]);
+    assert_eq!(ids(EoFilter { statuses: vec![Status::Failed], ..EoFilter::default() }).await, [0_i64; 0]);
+    let points = store.eo_points(&EoFilter::default(), 10).await.unwrap();
+    assert_eq!(points, [(at(2), Status::Queued), (at(1), Status::Queued)]);
+    let found = store.eo_delivery(first.id).await.unwrap().unwrap();
+    assert_eq!((found.delivery, found.event_name.as_str()), (first.clone(), "Event 1"));
+    assert_eq!(found.outcome.unwrap().status, Status::Queued);
+    assert_eq!(store.eo_delivery(second.id).await.unwrap().unwrap().outcome, None);
+    assert_eq!(store.erase_eo_address("eo@example.com").await, Ok(2));
+    store.delete_eo_delivery(second.id).await.unwrap();
+    assert_eq!(store.drop_eo_deliveries(at(5)).await, Ok(1));
+    assert_eq!(store.eo_events(Some(ann)).await.unwrap().len(), 1);
+    assert_eq!(store.eo_events(None).await.unwrap().len(), 2);
+}
+
+async fn notices_are_raised_once(store: &Store) {
+    let (first, second, ann) = reports(store).await;
+    let unwritten = store.eo_unwritten(NOW, at(10), 10).await.unwrap();
+    assert_eq!(unwritten.len(), 1);
+    assert_eq!(unwritten[0].delivery.id, second.id);
+    assert_eq!(store.eo_overdue(NOW, at(10), 10).await.unwrap().len(), 2);
+    assert_eq!(store.notice_eo_delivery(first.id, at(20)).await, Ok(true));
+    assert_eq!(store.notice_eo_delivery(first.id, at(21)).await, Ok(false));
+    assert_eq!(store.eo_overdue(NOW, at(10), 10).await.unwrap().len(), 1);
+    let noticed = EoFilter { owner_id: Some(ann), is_noticed: true, ..EoFilter::default() };
+    assert_eq!(store.eo_deliveries(&noticed, 10).await.unwrap().len(), 1);
+    store.dismiss_eo_notice(first.id, at(30)).await.unwrap();
+    assert_eq!(store.eo_deliveries(&noticed, 10).await.unwrap().len(), 0);
+}
