@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 mod directory;
 pub mod dispatch;
+mod eo;
 mod health;
 mod intake;
 pub mod limits;

@@ -33,6 +33,7 @@ impl Admin {
             .map_err(|error| invalid("address", FaultCode::InvalidEmail, format!("the address {error}")))?;
         let now = self.clock.now();
         let report = self.store.erase_recipient(None, address.canonical(), now).await.map_err(refused)?;
+        self.store.erase_eo_address(address.canonical()).await.map_err(refused)?;
         let mut files = 0;
         for hash in &report.blobs {
             files += u64::from(self.remove_unused(hash).await?);

@@ -6,23 +6,27 @@
 
 mod clients;
 mod domains;
+mod eo_events;
 mod erasure;
 mod keys;
 mod mail_tokens;
 mod oauth_clients;
 mod sender_configs;
 pub mod templates;
+mod users;
 mod webhooks;
 mod words;
 
 pub use clients::{ClientChange, NewClient};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
+pub use eo_events::NewEoEvent;
 pub use erasure::Erased;
 pub use keys::{KeyChange, NewKey};
 pub use mail_tokens::{MailToken, NewMailToken, mail_permission, mail_permission_word};
 pub use oauth_clients::NewOauthClient;
 pub use posthaste_store::{Actor, AuditEntry, AuditFilter};
 pub use sender_configs::{NewSenderConfig, SenderConfigPatch, ShownSenderConfig};
+pub use users::NewUser;
 pub use webhooks::{NewWebhook, WebhookPatch};
 
 use crate::auth::Auth;

@@ -2,9 +2,11 @@
 
 use super::App;
 use crate::dispatch::Dispatch;
+use crate::eo::{Days, Eo, EoParts};
 use crate::health::Health;
 use crate::surfaces::Ground;
 use crate::surfaces::http::body::{Bodies, BodySettings};
+use posthaste_model::user::Language;
 use std::sync::Arc;
 
 /// The ground of all surfaces; `worker` is this process's own, if it delivers.
@@ -25,6 +27,7 @@ pub(super) fn ground(app: &App, health: &Health, worker: Option<Dispatch>) -> Gr
         auth: app.auth.clone(),
         intake: app.intake.clone(),
         admin: app.admin.clone(),
+        eo: eo(app),
         renderer: app.renderer.clone(),
         limits: app.limits.clone(),
         live: app.live.clone(),
@@ -37,4 +40,22 @@ pub(super) fn ground(app: &App, health: &Health, worker: Option<Dispatch>) -> Gr
         chance: app.chance.clone(),
         tasks: app.front.clone(),
     }
+}
+
+/// Organizers' reports over the parts of this process.
+pub(super) fn eo(app: &App) -> Eo {
+    let (settings, mail) = (&app.settings.eo, &app.settings.mail);
+    Eo::new(EoParts {
+        store: app.store.clone(),
+        intake: app.intake.clone(),
+        auth: app.auth.clone(),
+        clock: app.clock.clone(),
+        chance: app.chance.clone(),
+        from_address: mail.from_address.as_ref().map(|address| address.as_str().to_owned()),
+        from_name: mail.from_name.clone(),
+        days: Days::of(&settings.time_zone),
+        language: Language::parse(&settings.locale).unwrap_or(Language::Id),
+        attention_after: settings.attention_after,
+        public_url: app.settings.http.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+    })
 }

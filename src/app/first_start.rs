@@ -14,6 +14,8 @@ pub const DEFAULT_CLIENT: &str = "default";
 /// What a start has to say to the person who made it.
 pub struct Welcome {
     new_key: Option<ApiKey>,
+    /// Whether nobody can log in yet.
+    has_no_user: bool,
 }
 
 impl Welcome {
@@ -29,18 +31,19 @@ impl Welcome {
                 .await
                 .map_err(|r| refused(&r))?,
         };
+        let has_no_user = !app.store.has_users().await?;
         let known = app.store.credentials(Some(client.id)).await?;
         if let Some(hash) = app.auth.classic_hash() {
             app.admin.keep_classic_key(&client, hash, &actor).await.map_err(|refusal| refused(&refusal))?;
         }
         if known.iter().any(|credential| Some(credential.key_hash) != app.auth.classic_hash()) {
-            return Ok(Self { new_key: None });
+            return Ok(Self { new_key: None, has_no_user });
         }
         let mut permissions = Permission::DEFAULT.to_vec();
         permissions.extend([Permission::TemplatesWrite, Permission::WebhooksWrite]);
         let asked = NewKey { name: Some("first".into()), permissions, ..NewKey::new(client.id.to_string()) };
         let made = app.admin.create_key(asked, &actor).await.map_err(|refusal| refused(&refusal))?;
-        Ok(Self { new_key: Some(made.key) })
+        Ok(Self { new_key: Some(made.key), has_no_user })
     }
 
     /// Prints it to stdout as plain text, whatever the log's format.
@@ -62,10 +65,18 @@ impl Welcome {
         let mut text = format!("\nPosthaste {} listens on {base}\n\n", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(text, "  API      {base}/api/docs");
         let _ = writeln!(text, "  Inbox    {base}/inbox");
+        let _ = writeln!(text, "  Pages    {base}/admin");
         if way == crate::routing::INBOX {
             text.push_str("  Mail     stays on this machine, in the inbox; set SMTP_HOST to send for real\n");
         } else {
             let _ = writeln!(text, "  Mail     goes out by the transport {way}");
+        }
+        if self.has_no_user {
+            let token = app.auth.first_admin_token();
+            let _ = write!(
+                text,
+                "\nNobody can log in yet. The first admin is made here, once:\n\n  {base}/setup?token={token}\n"
+            );
         }
         if let Some(key) = &self.new_key {
             let key = key.expose();

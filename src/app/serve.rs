@@ -94,6 +94,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
         if roles.worker { Some(start_dispatch(&app, roles, &seat.name, &back).await?) } else { None };
     super::webhooks::start(&app, roles, &back).await?;
     crate::upkeep::start(upkeep_parts(&app), &back);
+    crate::eo::watch(doors::eo(&app), &back);
     let health = Health::new(health_parts(&app));
     let ground = doors::ground(&app, &health, dispatch);
     let mut ingress = if roles.smtp { Some(ingress::open(&app, &data, &ground.bodies)?) } else { None };

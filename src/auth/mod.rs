@@ -7,8 +7,12 @@ mod mail_token;
 mod network;
 mod oauth;
 mod signing;
+mod totp;
+mod users;
 
 pub use oauth::{AccessToken, LoggedIn, hash_password};
+pub use totp::TotpSecret;
+pub use users::{Browser, SignedIn};
 
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
@@ -42,14 +46,20 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The credential's id; none for a caller that is let in by its network.
+    /// The credential's id; none for a caller that is let in by its network, or is a person with an account.
     pub fn credential_id(&self) -> Option<CredentialId> {
-        (!self.is_by_network()).then_some(self.credential.id)
+        (!self.is_by_network() && !self.is_by_person()).then_some(self.credential.id)
     }
 
     /// Why it may send, for explain.
     pub fn reason(&self) -> &'static str {
-        if self.is_by_network() { "the network may send without a login" } else { "the key may send" }
+        if self.is_by_network() {
+            "the network may send without a login"
+        } else if self.is_by_person() {
+            "a user with an account sends"
+        } else {
+            "the key may send"
+        }
     }
 
     /// Refuses a caller that may not do `permission`.
@@ -196,6 +206,9 @@ impl Auth {
     pub async fn refresh(&self, caller: &Caller) -> Result<Caller, AuthError> {
         if caller.is_by_network() {
             return self.by_network(&caller.client.name).await;
+        }
+        if caller.is_by_person() {
+            return self.on_behalf_of(caller.client.id).await;
         }
         let view = self.directory.fresh().await?;
         if let Some(token) = caller.token

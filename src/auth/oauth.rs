@@ -95,7 +95,7 @@ impl Auth {
     }
 
     /// Whether `secret` is the one that was hashed; without a hash it takes as long and is not.
-    async fn matches(&self, secret: Secret, hash: Option<String>) -> Result<bool, TokenError> {
+    pub(super) async fn matches(&self, secret: Secret, hash: Option<String>) -> Result<bool, TokenError> {
         // Each takes 19 MB and a core: no more at once than there is room for.
         let _seat = self.hashing.acquire().await.map_err(|_| TokenError::Signing)?;
         let checked = self.tasks.spawn_blocking("auth.password", move || {

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod doctor;
 mod domains;
+mod events;
 mod failure;
 mod installation;
 mod keys;
@@ -22,6 +23,7 @@ mod serve;
 mod signing_keys;
 mod templates;
 mod tokens;
+mod users;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
@@ -80,6 +82,10 @@ enum Command {
     Domain(domains::Domains),
     /// Templates
     Template(templates::Templates),
+    /// People who log in
+    User(users::Users),
+    /// Organizers' events
+    Event(events::Events),
     /// The queue
     Queue(queue::Queue),
     /// The configuration
@@ -129,6 +135,8 @@ impl Command {
             Self::Keys(keys) => keys.run(place),
             Self::Domain(domains) => domains.run(place),
             Self::Template(templates) => templates.run(place),
+            Self::User(users) => users.run(place),
+            Self::Event(events) => events.run(place),
             Self::Queue(queue) => queue.run(place),
             Self::Config(config) => config.run(place),
             Self::Openapi => output::json(&crate::surfaces::emails_api::openapi::document()),

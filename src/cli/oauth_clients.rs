@@ -97,7 +97,7 @@ impl OauthClients {
 }
 
 /// The first line of standard input.
-fn secret_from_stdin() -> Result<Secret, Failure> {
+pub(super) fn secret_from_stdin() -> Result<Secret, Failure> {
     let mut line = String::new();
     let read = std::io::stdin().lock().take(SECRET_BYTES).read_line(&mut line);
     read.map_err(|error| Failure::io("standard input cannot be read", error))?;

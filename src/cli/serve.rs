@@ -9,7 +9,7 @@ use clap::Args;
 
 /// Settings of doors that this version does not open yet. They are known, so that one configuration serves every
 /// version; silently without effect they would mislead whoever moves an installation over.
-const WITHOUT_EFFECT: &[&str] = &["eo.", "limits.login_attempts", "smtp.return_path_domain"];
+const WITHOUT_EFFECT: &[&str] = &["smtp.return_path_domain"];
 
 #[derive(Args)]
 pub struct Serve {

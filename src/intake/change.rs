@@ -74,7 +74,7 @@ impl Intake {
         let id = self.new_id(now);
         let email = Email {
             id,
-            credential_id: Some(caller.credential.id),
+            credential_id: caller.credential_id(),
             test_mode: original.test_mode || caller.credential.mode == KeyMode::Test,
             message_id: format!("{id}@{}", original.domain),
             requested_at: now,

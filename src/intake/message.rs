@@ -43,6 +43,7 @@ impl Intake {
         }
         let recipients = addresses::recipients(draft, self.limits.recipients, &mut faults);
         let reply_to = addresses::reply_to(draft, &mut faults);
+        self.eo_event(caller, draft, &mut faults).await?;
         let template = self.template(caller, draft, &mut faults).await?;
         let subject = self.wording(caller, draft, template.as_deref(), &mut faults);
         let headers = headers(draft, &mut faults);
@@ -57,7 +58,7 @@ impl Intake {
         if !faults.is_empty() {
             return Err(refusal(faults));
         }
-        let id: EmailId = self.new_id(now);
+        let id: EmailId = draft.id.unwrap_or_else(|| self.new_id(now));
         let mut decisions = first_decisions(caller, sender.decision, submission);
         decisions.extend(template.as_deref().map(template_decision));
         decisions.extend(send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead")));
@@ -66,7 +67,7 @@ impl Intake {
         let email = Email {
             id,
             client_id: caller.client.id,
-            credential_id: Some(caller.credential.id),
+            credential_id: caller.credential_id(),
             source: draft.source,
             test_mode: caller.credential.mode == KeyMode::Test,
             message_id: format!("{id}@{}", sender.domain.as_str()),
@@ -109,6 +110,18 @@ impl Intake {
         if !found.map_err(|error| unavailable(&error))?.is_some_and(|config| config.is_active) {
             let message = format!("{} has no active sender config of this client", address.as_str());
             faults.push(Fault::new(Field::From, FaultCode::SenderNotConfigured, message));
+        }
+        Ok(())
+    }
+
+    /// An organizer's event is named by its own client's mail only. A number that stands for no event is the caller's own
+    /// affair: it may number events elsewhere.
+    async fn eo_event(&self, caller: &Caller, draft: &Draft, faults: &mut Vec<Fault>) -> Result<(), Refusal> {
+        let Some(id) = draft.event_id else { return Ok(()) };
+        let event = self.store.eo_event(id).await.map_err(|error| unavailable(&error))?;
+        if event.is_some_and(|event| event.client_id != caller.client.id) {
+            let message = "no EO event of this client has this number";
+            faults.push(Fault::new(Field::EventId, FaultCode::UnknownEvent, message));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::config::Settings;
 use crate::dispatch::Dispatch;
+use crate::eo::Eo;
 use crate::health::Health;
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -37,6 +38,8 @@ pub struct Ground {
     pub intake: Intake,
     /// What an operator may change.
     pub admin: Admin,
+    /// Organizers' reports.
+    pub eo: Eo,
     /// Templates and MIME.
     pub renderer: Renderer,
     /// Sliding windows.

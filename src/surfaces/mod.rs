@@ -5,8 +5,11 @@
 //! another one answers with a catch-all (`/api/{*rest}` is the Emails API's): the longer path wins, so a surface at
 //! `/api/v1` brings its own `/api/v1/{*rest}`, with which it says 404 in its own words.
 
+mod account;
 mod aegis;
+mod dashboard;
 pub mod emails_api;
+mod eo_reports;
 pub mod files;
 mod ground;
 pub mod http;
@@ -26,8 +29,11 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
 /// Every surface of an API node.
-fn doors(ground: &Ground) -> [Router; 7] {
+fn doors(ground: &Ground) -> [Router; 10] {
     [
+        account::router(ground),
+        dashboard::router(ground),
+        eo_reports::router(ground),
         emails_api::router(ground),
         files::router(ground),
         inbox::router(ground),
@@ -43,7 +49,7 @@ pub fn router(ground: &Ground, api: bool) -> Router {
     let mut router = ops::probes(ground);
     if api {
         router = doors(ground).into_iter().fold(router, Router::merge);
-        router = router.route("/", get(async || Redirect::to("/inbox").into_response()));
+        router = router.route("/", get(async || Redirect::to("/admin").into_response()));
     }
     router.fallback(http::problem::not_found).method_not_allowed_fallback(http::problem::method_not_allowed)
 }

@@ -24,6 +24,8 @@ const ROUND: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(3600);
 /// After a round that the store ended.
 const AGAIN: Duration = Duration::from_secs(30);
+/// A login that was not used for so long has ended (`auth` says so too, by the minute).
+const SESSION_IDLE: Duration = Duration::from_hours(12);
 /// A file that was put this recently may belong to a request that has not committed yet: no request lives as long as
 /// this, also when the clock is set by an hour meanwhile.
 const IN_USE: Duration = Duration::from_secs(3 * 3600);
@@ -101,6 +103,9 @@ impl UpkeepParts {
             }
             tokio::time::sleep(BREATH).await;
         }
+        let now = self.clock.now();
+        self.store.drop_sessions(now.minus(SESSION_IDLE)).await?;
+        self.store.drop_eo_deliveries(now.minus(self.records)).await?;
         if bodies + records > 0 {
             tracing::info!(bodies, records, "old email was removed");
         }

@@ -28,8 +28,8 @@ pub mod time;
 pub mod user;
 
 pub use ids::{
-    ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, UserId, WebhookDeliveryId,
-    WebhookId, WorkerId,
+    ClientId, CredentialId, DomainId, EmailId, InboxId, SenderConfigId, TemplateId, UserId,
+    WebhookDeliveryId, WebhookId, WorkerId,
 };
 pub use posthaste_mail::address::{Address, AddressError, Domain, Mailbox};
 pub use rate::Rate;

@@ -50,7 +50,6 @@ pub struct User {
 
 /// What of a user changes; `None` leaves a value as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "left as it is, taken away, or set: three answers to one field")]
 pub struct UserChange {
     /// The password's hash.
     pub password_hash: Option<String>,

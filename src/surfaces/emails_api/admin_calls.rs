@@ -1,6 +1,7 @@
 //! `/api/clients`, `/api/keys`, `/api/domains`, `/api/audit` and the erasure of a recipient: the operator's calls, all
 //! under the permission `admin`, which no other permission includes.
 
+mod eo_events;
 mod shapes;
 
 pub use shapes::key as key_shape;
@@ -44,6 +45,7 @@ pub(super) fn routes() -> Router<EmailsApi> {
         .route("/api/keys/{id}/rotate", post(rotate_key))
         .route("/api/domains", get(domains).post(create_domain))
         .route("/api/domains/{name}", patch(change_domain))
+        .route("/api/eo-events", get(eo_events::list).post(eo_events::create))
         .route("/api/audit", get(audit))
         .route("/api/recipients/{address}", delete(erase_recipient))
 }

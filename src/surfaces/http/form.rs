@@ -44,6 +44,11 @@ impl<'a> Fields<'a> {
         Ok(Self(fields))
     }
 
+    /// Fields that were read another way.
+    pub fn of_pairs(pairs: Vec<(String, String)>) -> Fields<'static> {
+        Fields(pairs.into_iter().map(|(name, value)| (Cow::Owned(name), Cow::Owned(value))).collect())
+    }
+
     /// The first value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_ref())

@@ -14,6 +14,7 @@ pub mod form;
 pub mod idempotency;
 pub mod json;
 pub mod media;
+pub mod multipart;
 pub mod problem;
 pub mod rate_headers;
 pub mod server;

@@ -1,5 +1,5 @@
 //! Who may see the inbox. Without a key: whoever sits at this machine, as long as the installation has no user to log
-//! in. With a key that may read emails: its client's own messages, from anywhere.
+//! in; from then on an admin who is. With a key that may read emails: its client's own messages, from anywhere.
 //!
 //! "At this machine" needs more than a loopback address. A proxy on the same machine speaks for the whole network:
 //! whatever it forwards is not local. A page of a stranger, open in a browser here, can send requests here: it must
@@ -9,12 +9,14 @@
 use crate::auth::{Auth, AuthError, Freshness};
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
+use crate::surfaces::web::visitor::session_cookie;
 use http::header::{FORWARDED, HOST, ORIGIN, VIA};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderName, Method};
 use posthaste_model::ClientId;
 use posthaste_model::credential::Permission;
+use posthaste_model::user::Role;
 use std::net::IpAddr;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -52,10 +54,33 @@ impl Access {
     pub(super) async fn enter(&self, parts: &Parts) -> Result<Scope, Problem> {
         let mut keys = parts.headers.get_all(X_API_KEY).iter();
         match (keys.next(), keys.next()) {
+            (None, _) if self.auth.has_users().await.map_err(|error| unavailable(&error))? => {
+                self.with_login(parts).await
+            }
             (None, _) => self.without_key(parts),
             (Some(key), None) => self.with_key(key.to_str().unwrap_or_default().trim()).await,
             (Some(_), Some(_)) => Err(unauthorized("there must be one X-Api-Key")),
         }
+    }
+
+    /// Once people can log in, an admin must have: this machine is no longer one person's.
+    async fn with_login(&self, parts: &Parts) -> Result<Scope, Problem> {
+        let session = match session_cookie(&parts.headers) {
+            Some(token) => self.auth.session(&token).await.map_err(|error| unavailable(&error))?,
+            None => None,
+        };
+        let Some(who) = session else {
+            return Err(unauthorized(
+                "log in as an admin at /login, or give an API key (X-Api-Key, permission emails:read)",
+            ));
+        };
+        if who.user.role != Role::Admin {
+            return Err(Problem::new(problem::FORBIDDEN, "the inbox is open to admins"));
+        }
+        if !matches!(parts.method, Method::GET | Method::HEAD) && !is_same_origin(parts) {
+            return Err(Problem::new(problem::FORBIDDEN, "another site's page may not change the inbox"));
+        }
+        Ok(Scope { client: None })
     }
 
     async fn with_key(&self, key: &str) -> Result<Scope, Problem> {

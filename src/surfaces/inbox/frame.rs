@@ -7,7 +7,6 @@ use axum::response::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue};
 use posthaste_mail::view::AttachmentView;
-use posthaste_model::InboxId;
 
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'none'; img-src 'self' data:; font-src data:; style-src 'unsafe-inline'; \
@@ -20,9 +19,9 @@ const X_DNS_PREFETCH_CONTROL: HeaderName = HeaderName::from_static("x-dns-prefet
 const ACTING: [&str; 3] = ["link", "meta", "base"];
 const INERT: &str = "param";
 
-/// The answer that fills the frame.
-pub(super) fn answer(html: &str, id: InboxId, attachments: &[AttachmentView]) -> Response {
-    let mut response = Response::new(Body::from(tame(html, id, attachments)));
+/// The answer that fills the frame. The message's own parts lie under the path `parts_at`.
+pub(in crate::surfaces) fn answer(html: &str, parts_at: &str, attachments: &[AttachmentView]) -> Response {
+    let mut response = Response::new(Body::from(tame(html, parts_at, attachments)));
     let headers = response.headers_mut();
     // The charset here outranks any in the document.
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -35,7 +34,7 @@ pub(super) fn answer(html: &str, id: InboxId, attachments: &[AttachmentView]) ->
 
 /// The HTML with its own parts shown and without the elements that act outside the policy. Works on the text: a tag
 /// always begins with `<` and its name, so none is missed, whatever surrounds it.
-fn tame(html: &str, id: InboxId, attachments: &[AttachmentView]) -> String {
+fn tame(html: &str, parts_at: &str, attachments: &[AttachmentView]) -> String {
     let mut out = String::with_capacity(html.len() + 256);
     let mut rest = html;
     while let Some(at) = rest.find(['<', 'c', 'C']) {
@@ -44,7 +43,7 @@ fn tame(html: &str, id: InboxId, attachments: &[AttachmentView]) -> String {
         let taken = if rest.starts_with('<') {
             acting_tag(rest, &mut out)
         } else {
-            own_part(rest, id, attachments, &mut out)
+            own_part(rest, parts_at, attachments, &mut out)
         };
         if taken == 0 {
             out.push_str(&rest[..1]);
@@ -69,7 +68,7 @@ fn acting_tag(rest: &str, out: &mut String) -> usize {
 }
 
 /// Writes the address of the part that a `cid:` URL (RFC 2392) names; the bytes read, 0 when it names none.
-fn own_part(rest: &str, id: InboxId, attachments: &[AttachmentView], out: &mut String) -> usize {
+fn own_part(rest: &str, parts_at: &str, attachments: &[AttachmentView], out: &mut String) -> usize {
     const SCHEME: &str = "cid:";
     if !rest.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME)) {
         return 0;
@@ -81,7 +80,7 @@ fn own_part(rest: &str, id: InboxId, attachments: &[AttachmentView], out: &mut S
     let wanted = percent_decoded(&name[..length]);
     let found = attachments.iter().position(|part| part.content_id.as_deref() == Some(&wanted));
     let Some(index) = found else { return 0 };
-    out.push_str(&format!("/inbox/api/messages/{id}/attachments/{index}"));
+    out.push_str(&format!("{parts_at}/{index}"));
     SCHEME.len() + length
 }
 
@@ -102,14 +101,11 @@ fn percent_decoded(text: &str) -> String {
 mod tests {
     use super::*;
     use posthaste_mail::view::read_message;
-    use posthaste_model::Timestamp;
     use proptest::prelude::*;
 
     fn tamed(html: &str) -> String {
         let raw = b"Content-Type: multipart/related; boundary=b\n\n--b\nContent-ID: <logo+1@x>\nContent-Type: image/png\n\nx\n--b--";
-        let id = InboxId::new(Timestamp::from_millis(1), [0; 10]);
-        let out = tame(html, id, &read_message(raw).attachments);
-        out.replace(&format!("/inbox/api/messages/{id}/attachments/"), "PART")
+        tame(html, "/parts", &read_message(raw).attachments).replace("/parts/", "PART")
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod access;
 mod api;
 mod code;
 mod content;
-mod frame;
+pub(super) mod frame;
 mod pages;
 mod parameters;
 mod shapes;

@@ -199,7 +199,8 @@ pub(super) async fn html(
         let opened = inbox.open(inbox.find(scope, &id).await?).await?;
         let html = opened.view.html.as_ref();
         let html = html.ok_or_else(|| Problem::new(problem::NOT_FOUND, "the message has no HTML"))?;
-        Ok(frame::answer(&html.content, opened.message.id, &opened.view.attachments))
+        let parts_at = format!("/inbox/api/messages/{}/attachments", opened.message.id);
+        Ok(frame::answer(&html.content, &parts_at, &opened.view.attachments))
     })
     .await
 }

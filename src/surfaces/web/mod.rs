@@ -1,6 +1,9 @@
 //! What all pages share: the layout, the assets, and the headers under which a browser may show them. Pages carry no
 //! script and no style of their own, so the policy allows none: what a hostile text smuggles in stays text.
 
+pub mod shell;
+pub mod visitor;
+
 use askama::Template;
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
+use posthaste_model::user::Language;
 
 /// What a page may load: our own style, script, pictures and frames, and nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -17,9 +21,12 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// An asset's name, type and content.
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("web.css", "text/css; charset=utf-8", include_str!("assets/web.css")),
     ("inbox.js", "text/javascript; charset=utf-8", include_str!("assets/inbox.js")),
+    ("pages.css", "text/css; charset=utf-8", include_str!("assets/pages.css")),
+    ("dashboard.js", "text/javascript; charset=utf-8", include_str!("assets/dashboard.js")),
+    ("eo.js", "text/javascript; charset=utf-8", include_str!("assets/eo.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 
@@ -66,6 +73,39 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
     // from forged ones where it sends no `Sec-Fetch-Site` (plain HTTP).
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
+}
+
+#[derive(Template)]
+#[template(path = "account/refused.html")]
+struct RefusedPage {
+    shell: shell::Shell,
+    title: &'static str,
+    detail: &'static str,
+}
+
+/// A refusal as a page for people.
+pub fn refused(status: StatusCode, language: Language, error: &str) -> Response {
+    let (english, indonesian) = match error {
+        "forbidden" => (
+            ("Not open to you", "Your account may not see or change this."),
+            ("Tidak terbuka untuk Anda", "Akun Anda tidak boleh melihat atau mengubah ini."),
+        ),
+        "not_found" => (
+            ("Not found", "There is nothing here, or it is not yours."),
+            ("Tidak ditemukan", "Tidak ada apa pun di sini, atau bukan milik Anda."),
+        ),
+        "csrf_token_mismatch" => (
+            ("The page was too old", "Go back, load the page again and try once more."),
+            ("Halaman kedaluwarsa", "Kembali, muat ulang halaman, lalu coba sekali lagi."),
+        ),
+        "too_many_requests" => (
+            ("Too many requests", "Wait a moment and try again."),
+            ("Terlalu banyak permintaan", "Tunggu sebentar lalu coba lagi."),
+        ),
+        _ => (("That did not work", "Go back and try again."), ("Tidak berhasil", "Kembali lalu coba lagi.")),
+    };
+    let (title, detail) = if language == Language::Id { indonesian } else { english };
+    page(status, &RefusedPage { shell: shell::Shell::bare(language), title, detail })
 }
 
 #[cfg(test)]

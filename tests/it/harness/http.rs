@@ -87,6 +87,18 @@ impl Connection {
         if answer.is_err() { written.and(answer) } else { answer }
     }
 
+    /// Reads lines until one holds `text`; everything that was read.
+    #[track_caller]
+    pub fn read_until(&mut self, text: &str) -> String {
+        let mut all = String::new();
+        while !all.contains(text) {
+            let line = self.line().unwrap_or_else(|fault| panic!("{fault} after {all}"));
+            all.push_str(&line);
+            all.push('\n');
+        }
+        all
+    }
+
     /// Reads one answer.
     pub fn read_response(&mut self) -> io::Result<Response> {
         let status_line = self.line()?;

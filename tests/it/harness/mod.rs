@@ -3,6 +3,8 @@
 //! Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message. Everything ends when its value is dropped.
 
 pub mod broker;
+pub mod browser;
+pub mod chromium;
 pub mod http;
 pub mod installation;
 pub mod message;

@@ -254,6 +254,22 @@ pub const OPERATIONS: &[Operation] = &[
         ..ADMIN
     },
     Operation {
+        path: "/api/eo-events",
+        id: "listEoEvents",
+        summary: "All organizers' events",
+        answers: &[(200, "EoEvents", "All of them")],
+        ..ADMIN
+    },
+    Operation {
+        method: "post",
+        path: "/api/eo-events",
+        id: "createEoEvent",
+        summary: "Create an organizer's event",
+        body: Body::Json("NewEoEvent"),
+        answers: &[(201, "EoEvent", "The event")],
+        ..ADMIN
+    },
+    Operation {
         path: "/api/keys",
         id: "listKeys",
         summary: "All API keys, without their secrets",

@@ -1,0 +1,102 @@
+//! `/login`, `/logout`, `/account/*` and `/setup`: how people come in, and what they may change about their own account.
+
+mod codes;
+mod login;
+mod password;
+mod setup;
+
+use crate::admin::Admin;
+use crate::auth::{Auth, SignedIn};
+use crate::base::chance::Chance;
+use crate::base::clock::Clock;
+use crate::limits::Limits;
+use crate::surfaces::Ground;
+use crate::surfaces::web::visitor::{Visitor, Visitors, redirect};
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::StatusCode;
+use http::request::Parts;
+use posthaste_model::Rate;
+use posthaste_model::refusal::Refusal;
+use posthaste_store::Store;
+use std::sync::Arc;
+
+/// What the surface works with.
+pub(super) struct AccountParts {
+    visitors: Visitors,
+    auth: Auth,
+    admin: Admin,
+    store: Store,
+    limits: Limits,
+    clock: Clock,
+    chance: Chance,
+    /// Wrong tries for one account (`limits.login_attempts`).
+    per_account: Rate,
+    /// Wrong tries from one address: four times as many, for people behind one proxy.
+    per_address: Rate,
+}
+
+/// The surface.
+#[derive(Clone)]
+struct Account(Arc<AccountParts>);
+
+impl std::ops::Deref for Account {
+    type Target = AccountParts;
+
+    fn deref(&self) -> &AccountParts {
+        &self.0
+    }
+}
+
+/// Addresses have as many tries as this many accounts.
+const ACCOUNTS_OF_ADDRESS: u32 = 4;
+
+/// The surface's routes.
+pub(super) fn router(ground: &Ground) -> Router {
+    let per_account = ground.settings.limits.login_attempts;
+    let per_address = Rate { count: per_account.count.saturating_mul(ACCOUNTS_OF_ADDRESS), ..per_account };
+    let account = Account(Arc::new(AccountParts {
+        visitors: Visitors::new(ground),
+        auth: ground.auth.clone(),
+        admin: ground.admin.clone(),
+        store: ground.store.clone(),
+        limits: ground.limits.clone(),
+        clock: ground.clock.clone(),
+        chance: ground.chance.clone(),
+        per_account,
+        per_address,
+    }));
+    Router::new()
+        .route("/login", get(login::page).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/account/password", get(password::page).post(password::change))
+        .route("/account/codes", get(codes::page).post(codes::change))
+        .route("/setup", get(setup::page).post(setup::make))
+        .with_state(account)
+}
+
+impl Account {
+    /// Who is logged in; everybody else is led to the login.
+    async fn signed_in(&self, parts: &Parts) -> Result<(Visitor, SignedIn), Response> {
+        let visitor = self.visitors.enter(parts).await?;
+        match visitor.signed_in.clone() {
+            Some(who) => Ok((visitor, who)),
+            None if visitor.wants_json() => Err(visitor.refuse(StatusCode::UNAUTHORIZED, "unauthenticated")),
+            None => Err(visitor.finish(redirect(&format!("/login?next={}", parts.uri.path())))),
+        }
+    }
+}
+
+/// The first fault of a refusal, for people.
+fn sentence(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Invalid(faults) => {
+            let said = faults.iter().map(|fault| fault.message.clone());
+            said.collect::<Vec<_>>().join("; ")
+        }
+        Refusal::Conflict(what) => what.clone(),
+        Refusal::Unavailable { .. } => "the store does not answer; try again".into(),
+        other => format!("{other:?}"),
+    }
+}

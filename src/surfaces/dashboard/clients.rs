@@ -1,0 +1,179 @@
+//! `/admin/clients`: clients, their API keys, and the tokens of the Mail Proxy API.
+
+use super::people::fault;
+use super::{Dashboard, changed, result, shell, shown};
+use crate::admin::{MailToken, NewClient, NewKey, NewMailToken, mail_permission};
+use crate::surfaces::web::shell::Shell;
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::Request;
+use posthaste_model::client::Client;
+use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Permission};
+use posthaste_model::refusal::Refusal;
+use posthaste_model::{CredentialId, Rate};
+use posthaste_store::StoreError;
+
+const HERE: &str = "/admin/clients";
+
+#[derive(Template)]
+#[template(path = "dashboard/clients.html")]
+struct ClientsPage {
+    shell: Shell,
+    clients: Vec<Client>,
+    keys: Vec<Row>,
+    tokens: Vec<Row>,
+    permissions: Vec<(&'static str, bool)>,
+    mail_permissions: [&'static str; 4],
+}
+
+/// A credential of a list.
+struct Row {
+    id: CredentialId,
+    name: String,
+    client: String,
+    mode: &'static str,
+    permissions: String,
+    limit: String,
+    state: String,
+    is_live: bool,
+}
+
+/// `GET /admin/clients`.
+pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let visitor = match dashboard.enter(&parts).await {
+        Ok(visitor) => visitor,
+        Err(refused) => return refused,
+    };
+    let page = dashboard.clients_page(shell(&visitor, "clients")).await;
+    shown(&visitor, page)
+}
+
+/// `POST /admin/clients`.
+pub(super) async fn create(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
+    let (visitor, form) = match dashboard.change(request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let fields = form.fields().unwrap_or_default();
+    let department = fields.get("department").map(str::trim).filter(|given| !given.is_empty());
+    let name = fields.get("name").unwrap_or_default();
+    let new = NewClient { department: department.map(str::to_owned), ..NewClient::named(name) };
+    changed(&visitor, dashboard.admin.create_client(new, &visitor.actor()).await, HERE)
+}
+
+/// `POST /admin/keys`.
+pub(super) async fn create_key(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
+    let (visitor, form) = match dashboard.change(request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let fields = form.fields().unwrap_or_default();
+    let given =
+        |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty()).map(str::to_owned);
+    let Ok(rate_limit) = given("rate_limit").map(|text| Rate::parse(&text)).transpose() else {
+        return result::refused(&visitor, &fault("rate_limit", "a limit is such as 60/min"), HERE);
+    };
+    let new = NewKey {
+        name: given("name"),
+        mode: if fields.get("mode") == Some("test") { KeyMode::Test } else { KeyMode::Live },
+        permissions: fields.all("permission").filter_map(Permission::parse).collect(),
+        domain: given("domain"),
+        rate_limit,
+        ..NewKey::new(given("client").unwrap_or_default())
+    };
+    match dashboard.admin.create_key(new, &visitor.actor()).await {
+        Ok(made) => result::secret(&visitor, "The new API key", made.key.expose(), HERE),
+        Err(refusal) => result::refused(&visitor, &refusal, HERE),
+    }
+}
+
+/// `POST /admin/keys/{id}/revoke`.
+pub(super) async fn revoke_key(
+    State(dashboard): State<Dashboard>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (visitor, _) = match dashboard.change(request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let outcome = match id.parse() {
+        Ok(id) => dashboard.admin.revoke_key(id, &visitor.actor()).await,
+        Err(_) => Err(Refusal::NotFound),
+    };
+    changed(&visitor, outcome, HERE)
+}
+
+/// `POST /admin/tokens`.
+pub(super) async fn create_token(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
+    let (visitor, form) = match dashboard.change(request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let fields = form.fields().unwrap_or_default();
+    let new = NewMailToken {
+        client_name: fields.get("name").unwrap_or_default().to_owned(),
+        department: None,
+        permissions: fields.all("permission").filter_map(mail_permission).collect(),
+        expires_in: None,
+    };
+    match dashboard.admin.create_mail_token(new, &visitor.actor()).await {
+        Ok((_, token)) => result::secret(&visitor, "The new token", &token, HERE),
+        Err(refusal) => result::refused(&visitor, &refusal, HERE),
+    }
+}
+
+/// `POST /admin/tokens/{id}/revoke`.
+pub(super) async fn revoke_token(
+    State(dashboard): State<Dashboard>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (visitor, _) = match dashboard.change(request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    changed(&visitor, dashboard.admin.revoke_mail_tokens(&id, &visitor.actor()).await, HERE)
+}
+
+impl Dashboard {
+    async fn clients_page(&self, shell: Shell) -> Result<ClientsPage, StoreError> {
+        let clients = self.clients().await?;
+        let now = self.clock.now();
+        let name = |credential: &Credential| {
+            let client = clients.iter().find(|client| client.id == credential.client_id);
+            client.map(|client| client.name.clone()).unwrap_or_default()
+        };
+        let row = |credential: &Credential, permissions: Vec<&str>| Row {
+            id: credential.id,
+            name: credential.name.clone().unwrap_or_else(|| credential.prefix.clone()),
+            client: name(credential),
+            mode: credential.mode.as_str(),
+            permissions: permissions.join(", "),
+            limit: credential.rate_limit.map(|rate| rate.to_string()).unwrap_or_default(),
+            state: match credential.revoked_at {
+                Some(at) => format!("revoked {}", self.days.moment(at)),
+                None if credential.is_usable(now) => "active".into(),
+                None => "ended".into(),
+            },
+            is_live: credential.is_usable(now),
+        };
+        let credentials = self.store.credentials(None).await?;
+        let keys = credentials.iter().rev().filter(|one| one.kind == CredentialKind::Key);
+        let keys = keys.map(|one| row(one, one.permissions.iter().map(|p| p.as_str()).collect())).collect();
+        let tokens = self.admin.mail_tokens().await.unwrap_or_default();
+        let tokens = tokens.iter().map(|one: &MailToken| row(&one.credential, one.permissions())).collect();
+        let permissions = Permission::ALL.iter().map(|one| (one.as_str(), Permission::DEFAULT.contains(one)));
+        Ok(ClientsPage {
+            shell,
+            keys,
+            tokens,
+            permissions: permissions.collect(),
+            mail_permissions: ["mail:send", "mail:read", "mail:cancel", "admin"],
+            clients,
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! `/admin`: how the installation is, and what an operator may look at and change. Whoever may see it is `admin` or
+//! `viewer`; only an `admin` changes anything. Every change is made by the code that the API and the command line use,
+//! and stands in the audit.
+
+mod audit;
+mod clients;
+mod domains;
+mod email;
+mod emails;
+mod message;
+mod overview;
+mod people;
+mod result;
+mod search;
+mod system;
+mod templates;
+
+use crate::admin::Admin;
+use crate::auth::Auth;
+use crate::base::clock::Clock;
+use crate::dispatch::Dispatch;
+use crate::eo::Days;
+use crate::health::Health;
+use crate::intake::Intake;
+use crate::render::Renderer;
+use crate::surfaces::Ground;
+use crate::surfaces::web::shell::Shell;
+use crate::surfaces::web::visitor::{Form, Visitor, Visitors, escaped, redirect, unavailable};
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::request::Parts;
+use http::{Request, StatusCode};
+use posthaste_model::client::Client;
+use posthaste_model::refusal::Refusal;
+use posthaste_model::user::{Language, Role};
+use posthaste_model::{ClientId, Timestamp};
+use posthaste_store::{Store, StoreError};
+use std::sync::Arc;
+
+/// What the surface works with.
+pub(super) struct DashboardParts {
+    visitors: Visitors,
+    admin: Admin,
+    auth: Auth,
+    intake: Intake,
+    store: Store,
+    renderer: Renderer,
+    health: Health,
+    worker: Option<Dispatch>,
+    clock: Clock,
+    days: Days,
+}
+
+/// The surface.
+#[derive(Clone)]
+struct Dashboard(Arc<DashboardParts>);
+
+impl std::ops::Deref for Dashboard {
+    type Target = DashboardParts;
+
+    fn deref(&self) -> &DashboardParts {
+        &self.0
+    }
+}
+
+/// The surface's routes.
+pub(super) fn router(ground: &Ground) -> Router {
+    let dashboard = Dashboard(Arc::new(DashboardParts {
+        visitors: Visitors::new(ground),
+        admin: ground.admin.clone(),
+        auth: ground.auth.clone(),
+        intake: ground.intake.clone(),
+        store: ground.store.clone(),
+        renderer: ground.renderer.clone(),
+        health: ground.health.clone(),
+        worker: ground.worker.clone(),
+        clock: ground.clock.clone(),
+        days: ground.eo.days.clone(),
+    }));
+    Router::new()
+        .route("/admin", get(overview::page))
+        .route("/admin/emails", get(emails::page))
+        .route("/admin/emails/{client}/{id}", get(email::page))
+        .route("/admin/emails/{client}/{id}/html", get(message::html))
+        .route("/admin/emails/{client}/{id}/parts/{index}", get(message::part))
+        .route("/admin/emails/{client}/{id}/source", get(message::source))
+        .route("/admin/emails/{client}/{id}/resend", post(email::resend))
+        .route("/admin/emails/{client}/{id}/cancel", post(email::cancel))
+        .route("/admin/clients", get(clients::page).post(clients::create))
+        .route("/admin/keys", post(clients::create_key))
+        .route("/admin/keys/{id}/revoke", post(clients::revoke_key))
+        .route("/admin/tokens", post(clients::create_token))
+        .route("/admin/tokens/{id}/revoke", post(clients::revoke_token))
+        .route("/admin/templates", get(templates::list))
+        .route("/admin/templates/{client}", get(templates::edit).post(templates::put))
+        .route("/admin/templates/{client}/preview", post(templates::preview))
+        .route("/admin/templates/{client}/delete", post(templates::delete))
+        .route("/admin/domains", get(domains::page).post(domains::create))
+        .route("/admin/domains/{name}/keys", post(domains::create_key))
+        .route("/admin/people", get(people::page))
+        .route("/admin/users", post(people::create_user))
+        .route("/admin/users/{id}/{what}", post(people::change_user))
+        .route("/admin/eo-events", post(people::create_event))
+        .route("/admin/audit", get(audit::page))
+        .route("/admin/system", get(system::page))
+        .with_state(dashboard)
+}
+
+impl Dashboard {
+    /// Who may see the dashboard; everybody else is led to the login, or told no.
+    async fn enter(&self, parts: &Parts) -> Result<Visitor, Response> {
+        let mut visitor = self.visitors.enter(parts).await?;
+        match visitor.role() {
+            Some(Role::Admin | Role::Viewer) => {}
+            Some(Role::Eo) => return Err(visitor.refuse(StatusCode::FORBIDDEN, "forbidden")),
+            None if visitor.wants_json() => {
+                return Err(visitor.refuse(StatusCode::UNAUTHORIZED, "unauthenticated"));
+            }
+            None => {
+                let asked = parts.uri.path_and_query().map_or("/admin", |path| path.as_str());
+                let asked = if parts.method == http::Method::GET { asked } else { "/admin" };
+                return Err(visitor.finish(redirect(&format!("/login?next={}", escaped(asked)))));
+            }
+        }
+        // The dashboard speaks English.
+        visitor.language = Language::En;
+        Ok(visitor)
+    }
+
+    /// Who may change something, and the form that asks for it.
+    async fn change(&self, request: Request<Body>) -> Result<(Visitor, Form), Response> {
+        let (parts, body) = request.into_parts();
+        let visitor = self.enter(&parts).await?;
+        if visitor.role() != Some(Role::Admin) {
+            return Err(visitor.refuse(StatusCode::FORBIDDEN, "forbidden"));
+        }
+        let form = self.visitors.form(&visitor, &parts, body).await?;
+        Ok((visitor, form))
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.store.clients().await
+    }
+
+    /// A moment for people.
+    fn moment(&self, at: Timestamp) -> When {
+        When { machine: at.to_string(), people: self.days.moment(at) }
+    }
+}
+
+/// A moment, for programs and for people.
+struct When {
+    machine: String,
+    people: String,
+}
+
+/// A page's answer, or why there is none.
+fn shown<T: askama::Template>(visitor: &Visitor, page: Result<T, StoreError>) -> Response {
+    match page {
+        Ok(page) => visitor.finish(crate::surfaces::web::page(StatusCode::OK, &page)),
+        Err(StoreError::NotFound) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(error) => visitor.finish(unavailable(&error)),
+    }
+}
+
+/// After a change: back to a page, or why it was refused.
+fn changed<T>(visitor: &Visitor, outcome: Result<T, Refusal>, to: &str) -> Response {
+    match outcome {
+        Ok(_) => visitor.finish(redirect(to)),
+        Err(refusal) => result::refused(visitor, &refusal, to),
+    }
+}
+
+/// The client of an address.
+fn client_id(text: &str) -> Result<ClientId, StoreError> {
+    text.parse().map_err(|_| StoreError::NotFound)
+}
+
+/// The frame of a page in the menu.
+fn shell(visitor: &Visitor, here: &'static str) -> Shell {
+    Shell::of(visitor, here)
+}

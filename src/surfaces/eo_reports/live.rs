@@ -1,0 +1,124 @@
+//! `GET /eo/email-reports/live`: says when the list has changed, as server-sent events. What has changed the page asks
+//! for itself, so that it shows the same as it would when loaded anew.
+
+use super::{Answer, EoReports};
+use crate::auth::SignedIn;
+use crate::surfaces::web::visitor::Visitor;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Request, StatusCode};
+use http_body::Frame;
+use posthaste_model::user::Role;
+use posthaste_store::{EoFilter, StoreError};
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(700);
+/// How often the login is looked at again.
+const RECHECK: Duration = Duration::from_secs(5);
+/// A comment this often keeps proxies from closing the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Deliveries that are watched: those of the first pages.
+const WATCHED: usize = 200;
+
+/// `GET /eo/email-reports/live`.
+pub(super) async fn open(State(reports): State<EoReports>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let (visitor, who) = match reports.enter(&parts, Answer::Data).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let Ok(seat) = Arc::clone(&reports.streams).try_acquire_owned() else {
+        return super::data::refusal(&visitor, StatusCode::SERVICE_UNAVAILABLE, "too_many_streams");
+    };
+    let (sender, chunks) = mpsc::channel(1);
+    let mut response = visitor.finish(Response::new(Body::new(News { chunks })));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let (inside, stop) = (reports.clone(), reports.tasks.token());
+    reports.tasks.spawn("eo.live", async move {
+        tokio::select! {
+            () = feed(&inside, visitor, who, sender) => {}
+            () = stop.cancelled() => {}
+        }
+        drop(seat);
+    });
+    response
+}
+
+/// Tells of changes until the reader goes, the login ends or the store fails; the browser then comes back by itself.
+async fn feed(reports: &EoReports, visitor: Visitor, who: SignedIn, chunks: mpsc::Sender<Bytes>) {
+    let Ok(mut known) = reports.fingerprint(&who).await else { return };
+    let (mut checked, mut spoke) = (Instant::now(), Instant::now());
+    if chunks.send(Bytes::from_static(b"retry: 1000\n\n")).await.is_err() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = chunks.closed() => return,
+        }
+        if checked.elapsed() >= RECHECK {
+            if !reports.visitors.still_holds(&visitor).await {
+                return;
+            }
+            checked = Instant::now();
+        }
+        let Ok(now) = reports.fingerprint(&who).await else { return };
+        let said: &'static [u8] = if now != known {
+            b"event: changed\ndata: {}\n\n"
+        } else if spoke.elapsed() >= HEARTBEAT {
+            b": still here\n\n"
+        } else {
+            continue;
+        };
+        (known, spoke) = (now, Instant::now());
+        if chunks.send(Bytes::from_static(said)).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl EoReports {
+    /// A number that changes with whatever the list shows.
+    async fn fingerprint(&self, who: &SignedIn) -> Result<u64, StoreError> {
+        let owner_id = (who.user.role != Role::Admin).then_some(who.user.id);
+        let filter = EoFilter { owner_id, ..EoFilter::default() };
+        let mut hasher = DefaultHasher::new();
+        for record in self.store.eo_deliveries(&filter, WATCHED).await? {
+            let (delivery, outcome) = (&record.delivery, record.outcome.as_ref());
+            (delivery.id, delivery.noticed_at, delivery.seen_at).hash(&mut hasher);
+            outcome.map(|outcome| (outcome.status, outcome.attempts, &outcome.error)).hash(&mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+}
+
+/// The stream's body.
+struct News {
+    chunks: mpsc::Receiver<Bytes>,
+}
+
+impl http_body::Body for News {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

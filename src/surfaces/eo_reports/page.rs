@@ -1,0 +1,341 @@
+//! The pages of reports: the list, and the question before a report is sent again (which a script shows as a dialog).
+
+use super::data::Shown;
+use super::filters::{Filters, LIMIT};
+use super::{Answer, EoReports};
+use crate::auth::SignedIn;
+use crate::eo::{EoStatus, failure};
+use crate::surfaces::web;
+use crate::surfaces::web::shell::Shell;
+use crate::surfaces::web::visitor::{Visitor, unavailable};
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{Request, StatusCode};
+use posthaste_model::FailureCode;
+use posthaste_model::eo::EoEvent;
+use posthaste_model::user::Role;
+use posthaste_store::{EoFilter, StoreError};
+use std::collections::HashMap;
+
+/// Days of the chart.
+const DAYS: usize = 30;
+/// Deliveries that counters and chart look at.
+const POINTS: usize = 20_000;
+/// Notices shown at once.
+const NOTICES: usize = 5;
+/// Height of the chart's bars.
+const HEIGHT: u64 = 60;
+
+#[derive(Template)]
+#[template(path = "eo/list.html")]
+struct ListPage {
+    shell: Shell,
+    /// Number, name, and whether it is the one that is filtered for.
+    events: Vec<(i64, String, bool)>,
+    filters: Filters,
+    faults: Vec<String>,
+    said: &'static str,
+    is_fault: bool,
+    counters: Vec<Counter>,
+    bars: Vec<Bar>,
+    chart: String,
+    notices: Vec<Line>,
+    lines: Vec<Line>,
+    older: Option<String>,
+    first: Option<String>,
+    zone: String,
+}
+
+/// How many deliveries of a status, and the address that shows them.
+struct Counter {
+    word: &'static str,
+    title: String,
+    amount: u64,
+    address: String,
+    is_current: bool,
+}
+
+/// A day of the chart.
+struct Bar {
+    x: usize,
+    title: String,
+    sent: Part,
+    failed: Part,
+    other: Part,
+}
+
+struct Part {
+    y: u64,
+    height: u64,
+}
+
+/// A delivery of the list.
+struct Line {
+    id: i64,
+    event: String,
+    to: String,
+    subject: String,
+    word: &'static str,
+    status: String,
+    attempts: u32,
+    created: String,
+    machine: String,
+    sent: Option<String>,
+    reason: Option<String>,
+    resent_from: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "eo/resend.html")]
+struct ResendPage {
+    shell: Shell,
+    line: Line,
+}
+
+/// `GET /eo/email-reports`.
+pub(super) async fn list(State(reports): State<EoReports>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let (visitor, who) = match reports.enter(&parts, Answer::Page).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let (filters, faults) = match Filters::read(query, &reports.eo.days) {
+        Ok(filters) => (filters, Vec::new()),
+        Err(faults) => (Filters::default(), faults.0.into_values().flatten().collect()),
+    };
+    let fields = web_fields(query);
+    match reports.list_page(&visitor, &who, filters, faults, fields.as_deref()).await {
+        Ok(page) => {
+            let status =
+                if page.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+            visitor.finish(web::page(status, &page))
+        }
+        Err(error) => visitor.finish(unavailable(&error)),
+    }
+}
+
+/// `GET /eo/email-reports/{delivery}/resend`.
+pub(super) async fn resend(
+    State(reports): State<EoReports>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let (visitor, who) = match reports.enter(&parts, Answer::Page).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    let found = match id.parse::<i64>() {
+        Ok(id) => reports.eo.delivery(&who.user, id).await,
+        Err(_) => Ok(None),
+    };
+    match found {
+        Ok(Some(record)) => {
+            let shell = Shell::of(&visitor, "reports");
+            let shown = Shown { record, first_attempt_at: None, last_attempt_at: None };
+            let line = Line::of(&reports, &shell, &shown);
+            visitor.finish(web::page(StatusCode::OK, &ResendPage { shell, line }))
+        }
+        Ok(None) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(error) => visitor.finish(unavailable(&error)),
+    }
+}
+
+/// The word of the message that a form leads back with.
+fn web_fields(query: &str) -> Option<String> {
+    let fields = crate::surfaces::http::form::Fields::of_query(query).ok()?;
+    fields.get("said").map(str::to_owned)
+}
+
+fn said(shell: &Shell, word: Option<&str>) -> (&'static str, bool) {
+    let is_indonesian = shell.language() == "id";
+    let pick =
+        |english: &'static str, indonesian: &'static str| if is_indonesian { indonesian } else { english };
+    match word {
+        Some("sent") => (pick("The report is on its way.", "Laporan sedang dikirim."), false),
+        Some("bad_to_email") => (pick("That is not an email address.", "Alamat email tidak valid."), true),
+        Some("bad_dates") => (pick("The dates do not fit.", "Tanggal tidak sesuai."), true),
+        Some("bad_subject") => (pick("The subject cannot be used.", "Subjek tidak bisa dipakai."), true),
+        Some("bad_event") => (pick("Choose one of your events.", "Pilih salah satu event Anda."), true),
+        Some("unavailable") => {
+            (pick("That did not work just now. Try again.", "Belum berhasil. Coba lagi."), true)
+        }
+        _ => ("", false),
+    }
+}
+
+/// A status in the page's language.
+fn title(shell: &Shell, status: EoStatus) -> String {
+    match status {
+        EoStatus::Pending => shell.say("Pending", "Menunggu"),
+        EoStatus::Processing => shell.say("Processing", "Diproses"),
+        EoStatus::Sent => shell.say("Sent", "Terkirim"),
+        EoStatus::Failed => shell.say("Failed", "Gagal"),
+    }
+    .to_owned()
+}
+
+/// What kind of failure it was, in the page's language.
+fn cause(shell: &Shell, code: FailureCode) -> String {
+    match code {
+        FailureCode::InvalidEmail => shell.say("The address is wrong", "Alamat salah"),
+        FailureCode::TransportError => shell.say("The connection failed", "Koneksi gagal"),
+        FailureCode::ServerError => shell.say("The server refused", "Server menolak"),
+        FailureCode::Bounce => shell.say("It was returned", "Email dikembalikan"),
+        FailureCode::Unknown | FailureCode::Suppressed => shell.say("It was not sent", "Tidak terkirim"),
+    }
+    .to_owned()
+}
+
+impl EoReports {
+    async fn list_page(
+        &self,
+        visitor: &Visitor,
+        who: &SignedIn,
+        filters: Filters,
+        faults: Vec<String>,
+        said_word: Option<&str>,
+    ) -> Result<ListPage, StoreError> {
+        let shell = Shell::of(visitor, "reports");
+        let shown = self.shown(who, &filters).await?;
+        let owner_id = (who.user.role != Role::Admin).then_some(who.user.id);
+        let noticed = EoFilter { owner_id, is_noticed: true, ..EoFilter::default() };
+        let notices = self.store.eo_deliveries(&noticed, NOTICES).await?;
+        let notices = notices.into_iter().map(|record| {
+            Line::of(self, &shell, &Shown { record, first_attempt_at: None, last_attempt_at: None })
+        });
+        let notices = notices.collect();
+        let lines: Vec<Line> = shown.iter().map(|one| Line::of(self, &shell, one)).collect();
+        let is_full = lines.len() >= filters.limit.unwrap_or(LIMIT);
+        let older = lines
+            .last()
+            .filter(|_| is_full)
+            .map(|last| Filters { before_id: Some(last.id), ..filters.clone() }.address());
+        let first = filters.before_id.map(|_| Filters { before_id: None, ..filters.clone() }.address());
+        let (bars, chart) = self.bars(&shell, owner_id, filters.event_id).await?;
+        let (said, is_fault) = said(&shell, said_word);
+        Ok(ListPage {
+            events: self.choices(who, &filters).await?,
+            counters: self.counters(&shell, who, &filters).await?,
+            zone: self.eo.days.zone(),
+            shell,
+            faults,
+            said,
+            is_fault,
+            bars,
+            chart,
+            notices,
+            lines,
+            older,
+            first,
+            filters,
+        })
+    }
+
+    async fn choices(
+        &self,
+        who: &SignedIn,
+        filters: &Filters,
+    ) -> Result<Vec<(i64, String, bool)>, StoreError> {
+        let events: Vec<EoEvent> = self.eo.events(&who.user).await?;
+        Ok(events
+            .into_iter()
+            .map(|event| (event.id, event.name, filters.event_id == Some(event.id)))
+            .collect())
+    }
+
+    /// How many deliveries of each status the other filters find.
+    async fn counters(
+        &self,
+        shell: &Shell,
+        who: &SignedIn,
+        filters: &Filters,
+    ) -> Result<Vec<Counter>, StoreError> {
+        let any = Filters { status: None, before_id: None, ..filters.clone() };
+        let points = self.store.eo_points(&any.question(who, &self.eo.days), POINTS).await?;
+        let counter = |status: Option<EoStatus>| Counter {
+            word: status.map_or("all", EoStatus::as_str),
+            title: status.map_or_else(|| shell.say("All", "Semua").to_owned(), |one| title(shell, one)),
+            amount: points.iter().filter(|(_, of)| status.is_none_or(|one| EoStatus::of(*of) == one)).count()
+                as u64,
+            address: Filters { status, ..any.clone() }.address(),
+            is_current: filters.status == status,
+        };
+        Ok([None].into_iter().chain(EoStatus::ALL.map(Some)).map(counter).collect())
+    }
+
+    /// The last 30 days as bars, and the same in words.
+    async fn bars(
+        &self,
+        shell: &Shell,
+        owner_id: Option<posthaste_model::UserId>,
+        event_id: Option<i64>,
+    ) -> Result<(Vec<Bar>, String), StoreError> {
+        let days = self.eo.days.last(DAYS, self.clock.now());
+        let from = days.first().and_then(|day| self.eo.days.begin(day));
+        let filter = EoFilter { owner_id, event_id, from, ..EoFilter::default() };
+        let mut amounts: HashMap<String, [u64; 3]> = HashMap::new();
+        for (at, status) in self.store.eo_points(&filter, POINTS).await? {
+            let column = match EoStatus::of(status) {
+                EoStatus::Sent => 0,
+                EoStatus::Failed => 1,
+                EoStatus::Pending | EoStatus::Processing => 2,
+            };
+            amounts.entry(self.eo.days.day(at)).or_default()[column] += 1;
+        }
+        let most = amounts.values().map(|day| day.iter().sum::<u64>()).max().unwrap_or(0).max(1);
+        let bars = days.iter().enumerate().map(|(index, day)| {
+            let amount = amounts.get(day).copied().unwrap_or_default();
+            let mut y = HEIGHT;
+            let mut part = |amount: u64| {
+                let height = if amount == 0 { 0 } else { (amount * HEIGHT / most).max(2).min(y) };
+                y -= height;
+                Part { y, height }
+            };
+            let title = format!("{day}: {}", amount.iter().sum::<u64>());
+            Bar {
+                x: index * 10,
+                title,
+                sent: part(amount[0]),
+                failed: part(amount[1]),
+                other: part(amount[2]),
+            }
+        });
+        let bars = bars.collect();
+        let sum = |column: usize| amounts.values().map(|day| day[column]).sum::<u64>().to_string();
+        let chart = shell
+            .say(
+                "Last 30 days: {sent} sent, {failed} failed, {other} others",
+                "30 hari terakhir: {sent} terkirim, {failed} gagal, {other} lainnya",
+            )
+            .replace("{sent}", &sum(0))
+            .replace("{failed}", &sum(1))
+            .replace("{other}", &sum(2));
+        Ok((bars, chart))
+    }
+}
+
+impl Line {
+    fn of(reports: &EoReports, shell: &Shell, shown: &Shown) -> Self {
+        let (record, days) = (&shown.record, &reports.eo.days);
+        let (delivery, outcome) = (&record.delivery, record.outcome.as_ref());
+        let status = EoStatus::of_record(record);
+        Self {
+            id: delivery.id,
+            event: record.event_name.clone(),
+            to: delivery.to_email.clone(),
+            subject: delivery.subject.clone(),
+            word: status.as_str(),
+            status: title(shell, status),
+            attempts: outcome.map_or(0, |outcome| outcome.attempts),
+            created: days.moment(delivery.created_at),
+            machine: delivery.created_at.to_string(),
+            sent: outcome.and_then(|outcome| outcome.sent_at).map(|at| days.moment(at)),
+            reason: failure(record).map(|(code, message)| format!("{}: {message}", cause(shell, code))),
+            resent_from: delivery.resent_from,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! `POST /eo/email-reports/send`, `.../resend` and `.../dismiss`. Each answers data to a script, and leads a form back to
+//! its page with a message.
+
+use super::filters::{Faults, number, report_filter};
+use super::{Answer, EoReports, data};
+use crate::auth::SignedIn;
+use crate::eo::{Asked, NewReport, Request as ReportRequest};
+use crate::intake::IdempotencyRequest;
+use crate::limits::{LimitKey, Scope};
+use crate::surfaces::http::answer;
+use crate::surfaces::http::idempotency::{Kept, key_of};
+use crate::surfaces::web::visitor::{Form, Visitor, redirect, unavailable};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::header::{REFERER, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderValue, Request, StatusCode};
+use posthaste_model::Rate;
+use posthaste_model::draft::Field;
+use posthaste_model::refusal::{FaultCode, Refusal};
+use serde_json::json;
+
+/// Reports of one user, those sent again included.
+const PER_USER: Rate = Rate::per_seconds(30, 60);
+
+/// What came of a form, before it is an answer.
+enum Done {
+    /// This delivery was made.
+    Delivery(i64),
+    /// The first answer of the same request.
+    Replayed(Vec<u8>),
+    /// Nothing was to be said.
+    Nothing,
+    /// Something is wrong with the fields.
+    Invalid(Faults),
+    /// It was refused.
+    Refused(StatusCode, &'static str),
+    /// The store did not answer.
+    Unavailable,
+}
+
+/// `POST /eo/email-reports/send`.
+pub(super) async fn send(State(reports): State<EoReports>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    reports
+        .work(parts, body, true, async |reports, visitor, who, form, key| {
+            let fields = form.fields().unwrap_or_default();
+            let mut faults = Faults::default();
+            let given = |name: &str| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
+            let event_id = number(given("event_id"), "event_id", &mut faults);
+            if given("event_id").is_none() {
+                faults.add("event_id", "event_id is required");
+            }
+            if given("to_email").is_none() {
+                faults.add("to_email", "to_email is required");
+            }
+            let filter = report_filter(&fields, &reports.eo.days, &mut faults);
+            let to_email = given("to_email").unwrap_or_default().to_owned();
+            let subject = fields.get("subject").map(str::to_owned);
+            let report = NewReport { event_id: event_id.unwrap_or(0), to_email, subject, filter };
+            if !faults.is_empty() {
+                reports.add_own_faults(who, &report, &mut faults).await;
+                return Done::Invalid(faults);
+            }
+            let asked = reports.eo.send(report, request_of(visitor, who, key, &answer_of)).await;
+            done(asked)
+        })
+        .await
+}
+
+/// `POST /eo/email-reports/{delivery}/resend`.
+pub(super) async fn resend(
+    State(reports): State<EoReports>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    reports
+        .work(parts, body, true, async |reports, visitor, who, form, key| {
+            let found = match id.parse::<i64>() {
+                Ok(id) => reports.eo.delivery(&who.user, id).await,
+                Err(_) => Ok(None),
+            };
+            let old = match found {
+                Ok(Some(record)) => record.delivery,
+                Ok(None) => return Done::Refused(StatusCode::NOT_FOUND, "not_found"),
+                Err(_) => return Done::Unavailable,
+            };
+            let fields = form.fields().unwrap_or_default();
+            let to = fields.get("to_email").map(str::trim).filter(|value| !value.is_empty());
+            let asked = reports.eo.resend(&old, to, request_of(visitor, who, key, &answer_of)).await;
+            done(asked)
+        })
+        .await
+}
+
+/// `POST /eo/email-reports/{delivery}/dismiss`: the notice was read.
+pub(super) async fn dismiss(
+    State(reports): State<EoReports>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    reports
+        .work(parts, body, false, async |reports, _, who, _, _| {
+            let found = match id.parse::<i64>() {
+                Ok(id) => reports.eo.delivery(&who.user, id).await,
+                Err(_) => Ok(None),
+            };
+            match found {
+                Ok(Some(record)) => {
+                    let now = reports.clock.now();
+                    match reports.store.dismiss_eo_notice(record.delivery.id, now).await {
+                        Ok(()) => Done::Nothing,
+                        Err(_) => Done::Unavailable,
+                    }
+                }
+                Ok(None) => Done::Refused(StatusCode::NOT_FOUND, "not_found"),
+                Err(_) => Done::Unavailable,
+            }
+        })
+        .await
+}
+
+fn answer_of(id: i64) -> Vec<u8> {
+    Kept::json(StatusCode::OK, &json!({"ok": true, "delivery_id": id})).to_bytes()
+}
+
+fn request_of<'a>(
+    visitor: &Visitor,
+    who: &'a SignedIn,
+    idempotency: Option<IdempotencyRequest>,
+    answer: &'a (dyn Fn(i64) -> Vec<u8> + Send + Sync),
+) -> ReportRequest<'a> {
+    ReportRequest {
+        user: &who.user,
+        language: visitor.language,
+        base: visitor.base(),
+        correlation: visitor.exchange.correlation_id().clone(),
+        idempotency,
+        answer,
+    }
+}
+
+/// The refusals of reports in the words of this surface.
+fn done(asked: Result<Asked, Refusal>) -> Done {
+    let refusal = match asked {
+        Ok(Asked::New(id)) => return Done::Delivery(id),
+        Ok(Asked::Replayed(answer)) => return Done::Replayed(answer),
+        Err(refusal) => refusal,
+    };
+    match refusal {
+        Refusal::Invalid(found) => {
+            let mut faults = Faults::default();
+            for fault in found {
+                let field = match fault.field {
+                    Field::Subject => "subject",
+                    Field::EventId | Field::From | Field::FromName | Field::Domain => "event_id",
+                    _ => "to_email",
+                };
+                let message = match fault.code {
+                    FaultCode::UnknownEvent => "event_id is not one of your events".to_owned(),
+                    FaultCode::InvalidEmail => "to_email is not an email address".to_owned(),
+                    _ => fault.message,
+                };
+                faults.add(field, message);
+            }
+            Done::Invalid(faults)
+        }
+        Refusal::TooLarge(fault) => {
+            let mut faults = Faults::default();
+            faults.add("event_id", fault.message);
+            Done::Invalid(faults)
+        }
+        Refusal::NotFound => Done::Refused(StatusCode::NOT_FOUND, "not_found"),
+        Refusal::IdempotencyKeyReused => Done::Refused(StatusCode::CONFLICT, "idempotency_key_reused"),
+        Refusal::IdempotencyKeyInUse => Done::Refused(StatusCode::CONFLICT, "idempotency_key_in_use"),
+        Refusal::PermissionDenied(_) | Refusal::CredentialGone => {
+            Done::Refused(StatusCode::FORBIDDEN, "forbidden")
+        }
+        Refusal::Conflict(_) | Refusal::CannotCancel(_) => Done::Refused(StatusCode::CONFLICT, "conflict"),
+        Refusal::Unavailable { .. } => Done::Unavailable,
+    }
+}
+
+impl EoReports {
+    /// Session, role, token, limit, then the work, then the answer in the shape that was asked for.
+    async fn work<F>(&self, parts: Parts, body: Body, is_limited: bool, work: F) -> Response
+    where
+        F: AsyncFnOnce(&Self, &Visitor, &SignedIn, &Form, Option<IdempotencyRequest>) -> Done,
+    {
+        let (visitor, who) = match self.enter(&parts, Answer::Page).await {
+            Ok(found) => found,
+            Err(refused) => return refused,
+        };
+        let form = match self.visitors.form(&visitor, &parts, body).await {
+            Ok(form) => form,
+            Err(refused) => return refused,
+        };
+        if is_limited {
+            let key = LimitKey::number(Scope::User, who.user.id.as_u128());
+            let stand = self.limits.check(key, PER_USER, self.clock.now()).await;
+            if !stand.allowed {
+                let mut response = visitor.refuse(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+                let wait = HeaderValue::from(stand.retry_after_s.max(1));
+                response.headers_mut().insert(RETRY_AFTER, wait);
+                return response;
+            }
+        }
+        let Ok(key) = key_of(&parts.headers) else {
+            let mut faults = Faults::default();
+            faults.add("idempotency_key", "Idempotency-Key is 1 to 255 visible characters, once");
+            return data::invalid(&visitor, &faults);
+        };
+        let path = parts.uri.path();
+        let key = key.map(|key| IdempotencyRequest {
+            endpoint: "eo-report",
+            key: format!("{} {path} {key}", who.user.id),
+            fingerprint: fingerprint(&form),
+        });
+        let done = work(self, &visitor, &who, &form, key).await;
+        answered(&visitor, &parts, done)
+    }
+
+    /// The faults that only the event and the address themselves can have, so that a form is told all at once.
+    async fn add_own_faults(&self, who: &SignedIn, report: &NewReport, faults: &mut Faults) {
+        if !faults.0.contains_key("event_id") {
+            let events = self.eo.events(&who.user).await.unwrap_or_default();
+            if !events.iter().any(|event| event.id == report.event_id) {
+                faults.add("event_id", "event_id is not one of your events");
+            }
+        }
+        if !faults.0.contains_key("to_email") && posthaste_model::Address::parse(&report.to_email).is_err() {
+            faults.add("to_email", "to_email is not an email address");
+        }
+    }
+}
+
+/// SHA-256 of the fields by name, whatever their order and coding; the token changes with each login.
+fn fingerprint(form: &Form) -> [u8; 32] {
+    let fields = form.fields().unwrap_or_default();
+    let mut pairs: Vec<(&str, &str)> = fields.iter().filter(|(name, _)| *name != "_token").collect();
+    pairs.sort_unstable();
+    let text = serde_json::to_vec(&pairs).unwrap_or_default();
+    posthaste_model::email::BlobHash::of(&text).0
+}
+
+fn answered(visitor: &Visitor, parts: &Parts, done: Done) -> Response {
+    if !visitor.wants_json() {
+        return back(visitor, parts, &done);
+    }
+    match done {
+        Done::Delivery(id) => {
+            visitor.finish(answer::json(StatusCode::OK, &json!({"ok": true, "delivery_id": id})))
+        }
+        Done::Replayed(kept) => match Kept::replay(&kept) {
+            Some(response) => visitor.finish(response),
+            None => unavailable(&posthaste_store::StoreError::Corrupt("an answer".into())),
+        },
+        Done::Nothing => visitor.finish(answer::json(StatusCode::OK, &json!({"ok": true}))),
+        Done::Invalid(faults) => data::invalid(visitor, &faults),
+        Done::Refused(status, error) => data::refusal(visitor, status, error),
+        Done::Unavailable => unavailable(&posthaste_store::StoreError::Unavailable("a report".into())),
+    }
+}
+
+/// Back to the page that the form stood on, with a message.
+fn back(visitor: &Visitor, parts: &Parts, done: &Done) -> Response {
+    let said = match done {
+        Done::Delivery(_) | Done::Replayed(_) => "sent",
+        Done::Nothing => "",
+        Done::Invalid(faults) => match faults.0.keys().next() {
+            Some(&"to_email") => "bad_to_email",
+            Some(&("date_from" | "date_to")) => "bad_dates",
+            Some(&"subject") => "bad_subject",
+            _ => "bad_event",
+        },
+        Done::Refused(status, error) => return visitor.refuse(*status, error),
+        Done::Unavailable => "unavailable",
+    };
+    let referer = parts.headers.get(REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let query = referer.parse::<http::Uri>().ok().filter(|uri| uri.path() == "/eo/email-reports");
+    let query = query.and_then(|uri| uri.query().map(str::to_owned)).unwrap_or_default();
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("said="));
+    let mut pairs: Vec<String> = kept.map(str::to_owned).collect();
+    if !said.is_empty() {
+        pairs.push(format!("said={said}"));
+    }
+    let to = format!("/eo/email-reports?{}", pairs.join("&"));
+    visitor.finish(redirect(to.trim_end_matches('?')))
+}

@@ -1,0 +1,326 @@
+//! Who looks at a page: the login that the browser keeps in a cookie, the token by which our own forms are known, and
+//! the language.
+
+use crate::admin::Admin;
+use crate::auth::{Auth, Browser, SignedIn};
+use crate::surfaces::Ground;
+use crate::surfaces::http::answer;
+use crate::surfaces::http::body::{Bodies, HeldBody};
+use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::form::Fields;
+use crate::surfaces::http::multipart;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use posthaste_model::user::{Language, Role};
+use posthaste_store::{Actor, StoreError};
+use serde_json::json;
+
+const SESSION: &str = "posthaste_session";
+const LANGUAGE: &str = "posthaste_lang";
+/// How long a browser remembers a language.
+const LANGUAGE_AGE: u32 = 365 * 86_400;
+/// A form has no more bytes.
+const FORM_BYTES: usize = 256 * 1024;
+/// The token of forms, as scripts send it.
+const CSRF: &str = "x-csrf-token";
+
+/// Finds visitors. Cheap to clone.
+#[derive(Clone)]
+pub struct Visitors {
+    auth: Auth,
+    admin: Admin,
+    bodies: Bodies,
+    language: Language,
+}
+
+/// Who asks for a page.
+pub struct Visitor {
+    /// Who is logged in.
+    pub signed_in: Option<SignedIn>,
+    /// The language of the page.
+    pub language: Language,
+    /// The request.
+    pub exchange: Exchange,
+    /// What the browser keeps.
+    token: String,
+    /// The token that forms carry.
+    pub form_token: String,
+    is_new: bool,
+    chose_language: bool,
+    wants_json: bool,
+    accepts_html: bool,
+    actor_address: String,
+    agent: String,
+    base: Option<String>,
+}
+
+/// A form as it was sent.
+pub struct Form {
+    body: HeldBody,
+    boundary: Option<String>,
+}
+
+impl Form {
+    /// Its fields.
+    pub fn fields(&self) -> Option<Fields<'_>> {
+        match &self.boundary {
+            Some(boundary) => multipart::parse(&self.body, boundary).ok(),
+            None => Fields::parse(&self.body).ok(),
+        }
+    }
+
+    /// Its bytes, for fingerprints.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Visitors {
+    /// Visitors of this ground.
+    pub fn new(ground: &Ground) -> Self {
+        Self {
+            auth: ground.auth.clone(),
+            admin: ground.admin.clone(),
+            bodies: ground.bodies.clone(),
+            language: Language::parse(&ground.settings.eo.locale).unwrap_or(Language::Id),
+        }
+    }
+
+    /// Who asks. `?lang=` is remembered for the browser, and for whoever is logged in.
+    pub async fn enter(&self, parts: &Parts) -> Result<Visitor, Response> {
+        let exchange = exchange::of(parts);
+        let kept = session_cookie(&parts.headers);
+        let signed_in = match &kept {
+            Some(token) => self.auth.session(token).await.map_err(|error| unavailable(&error))?,
+            None => None,
+        };
+        let is_new = kept.is_none();
+        let token = kept.unwrap_or_else(|| self.auth.new_browser_token());
+        let query = parts.uri.query().unwrap_or_default();
+        let fields = Fields::of_query(query).unwrap_or_default();
+        let chosen = fields.get("lang").and_then(Language::parse);
+        let language = chosen
+            .or_else(|| signed_in.as_ref().and_then(|who| who.user.language))
+            .or_else(|| cookie(&parts.headers, LANGUAGE).and_then(|word| Language::parse(&word)))
+            .unwrap_or(self.language);
+        let mut visitor = Visitor {
+            form_token: self.auth.form_token(&token),
+            signed_in,
+            language,
+            token,
+            is_new,
+            chose_language: chosen.is_some(),
+            wants_json: wants_json(&parts.headers),
+            accepts_html: accepts(&parts.headers, "text/html"),
+            actor_address: exchange.client_address().to_string(),
+            agent: text(&parts.headers, USER_AGENT.as_str()),
+            base: base_of(parts, &exchange),
+            exchange,
+        };
+        if let (Some(language), Some(who)) = (chosen, &visitor.signed_in)
+            && who.user.language != Some(language)
+        {
+            let changed = self.admin.set_language(who.user.id, language, &visitor.actor()).await;
+            if let (Ok(user), Some(who)) = (changed, &mut visitor.signed_in) {
+                who.user = user;
+            }
+        }
+        Ok(visitor)
+    }
+
+    /// The form of a request, once its token was found to be this browser's.
+    pub async fn form(&self, visitor: &Visitor, parts: &Parts, body: Body) -> Result<Form, Response> {
+        let body = self.bodies.read_up_to(parts, body, FORM_BYTES).await;
+        let body = body.map_err(|_| visitor.refuse(StatusCode::BAD_REQUEST, "bad_request"))?;
+        let boundary = multipart::boundary_of(&text(&parts.headers, CONTENT_TYPE.as_str()));
+        let form = Form { body, boundary };
+        let header = text(&parts.headers, CSRF);
+        let field = form.fields().and_then(|fields| fields.get("_token").map(str::to_owned));
+        let given = if header.is_empty() { field.unwrap_or_default() } else { header };
+        if visitor.is_new || !self.auth.is_form_token(&visitor.token, &given) {
+            return Err(visitor.refuse(status_419(), "csrf_token_mismatch"));
+        }
+        Ok(form)
+    }
+
+    /// Opens a login of a new id, and puts its cookie on the answer.
+    pub async fn sign_in(
+        &self,
+        visitor: &Visitor,
+        user: &posthaste_model::user::User,
+        mut response: Response,
+    ) -> Result<Response, StoreError> {
+        let browser = Browser { address: visitor.actor_address.clone(), agent: visitor.agent.clone() };
+        let token = self.auth.open_session(user, browser).await?;
+        self.auth.close_session(&visitor.token).await?;
+        visitor.put_cookie(&mut response, SESSION, &token, None);
+        Ok(response)
+    }
+
+    /// Ends the login, and takes its cookie away.
+    pub async fn sign_out(&self, visitor: &Visitor, mut response: Response) -> Result<Response, StoreError> {
+        self.auth.close_session(&visitor.token).await?;
+        visitor.put_cookie(&mut response, SESSION, "", Some(0));
+        Ok(response)
+    }
+
+    /// Whether the login still holds, for what is open for long.
+    pub async fn still_holds(&self, visitor: &Visitor) -> bool {
+        matches!(self.auth.session(&visitor.token).await, Ok(Some(_)))
+    }
+}
+
+impl Visitor {
+    /// The role of who is logged in.
+    pub fn role(&self) -> Option<Role> {
+        self.signed_in.as_ref().map(|who| who.user.role)
+    }
+
+    /// Who makes a change, for the audit.
+    pub fn actor(&self) -> Actor {
+        let id = self.signed_in.as_ref().map(|who| who.user.id.to_string());
+        Actor { kind: "user".into(), id, address: Some(self.actor_address.clone()) }
+    }
+
+    /// Whether the answer is to be JSON.
+    pub fn wants_json(&self) -> bool {
+        self.wants_json
+    }
+
+    /// Where the visitor reaches this installation.
+    pub fn base(&self) -> Option<String> {
+        self.base.clone()
+    }
+
+    /// A refusal: JSON, and a short page for people.
+    pub fn refuse(&self, status: StatusCode, error: &str) -> Response {
+        if !self.wants_json && self.accepts_html {
+            return self.finish(super::refused(status, self.language, error));
+        }
+        self.finish(answer::json(status, &json!({"ok": false, "error": error})))
+    }
+
+    /// What an answer to this visitor carries: the cookies that are new, and that nobody else may keep it.
+    pub fn finish(&self, mut response: Response) -> Response {
+        if self.is_new && !response.headers().contains_key(SET_COOKIE) {
+            self.put_cookie(&mut response, SESSION, &self.token, None);
+        }
+        if self.chose_language {
+            self.put_cookie(&mut response, LANGUAGE, self.language.as_str(), Some(LANGUAGE_AGE));
+        }
+        let headers = response.headers_mut();
+        headers.entry(http::header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    fn put_cookie(&self, response: &mut Response, name: &str, value: &str, age: Option<u32>) {
+        let secure = if self.exchange.came_by_tls() { "; Secure" } else { "" };
+        let age = age.map_or_else(String::new, |age| format!("; Max-Age={age}"));
+        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// The status of a form that is not ours; HTTP has no name for it.
+pub fn status_419() -> StatusCode {
+    StatusCode::from_u16(419).unwrap_or(StatusCode::FORBIDDEN)
+}
+
+/// A redirect to a path of this installation.
+pub fn redirect(to: &str) -> Response {
+    let mut response = answer::empty(StatusCode::SEE_OTHER);
+    if let Ok(location) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// The store's failure.
+pub fn unavailable(error: &StoreError) -> Response {
+    tracing::warn!(%error, "the store did not answer a page");
+    let body = json!({"ok": false, "error": "unavailable"});
+    let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &body);
+    response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
+}
+
+/// A value for an address.
+pub fn escaped(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut coded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            coded.push(char::from(byte));
+        } else {
+            coded.push_str(&format!("%{byte:02X}"));
+        }
+        coded
+    })
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    text(headers, ACCEPT.as_str()).contains(kind)
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    headers.contains_key(CSRF)
+        || headers.contains_key("x-requested-with")
+        || accepts(headers, "application/json")
+}
+
+/// What a browser keeps of its login.
+pub fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, SESSION).filter(|token| is_token(token))
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+}
+
+/// The shape of what we give to browsers; anything else is not looked up.
+fn is_token(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn base_of(parts: &Parts, exchange: &Exchange) -> Option<String> {
+    let host = parts
+        .uri
+        .authority()
+        .map(ToString::to_string)
+        .or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned))?;
+    let host: http::uri::Authority = host.parse().ok()?;
+    let scheme = if exchange.came_by_tls() { "https" } else { "http" };
+    Some(format!("{scheme}://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_found_by_name() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; posthaste_session=x=y"));
+        headers.append(COOKIE, HeaderValue::from_static("b=2"));
+        assert_eq!(cookie(&headers, "a").as_deref(), Some("1"));
+        assert_eq!(cookie(&headers, SESSION).as_deref(), Some("x=y"));
+        assert_eq!(cookie(&headers, "b").as_deref(), Some("2"));
+        assert_eq!(cookie(&headers, "c"), None);
+        assert!(!is_token("x=y") && is_token(&"a".repeat(43)));
+    }
+
+    #[test]
+    fn values_are_escaped_for_addresses() {
+        assert_eq!(escaped("a b&c=é/2026-01-01"), "a%20b%26c%3D%C3%A9%2F2026-01-01");
+    }
+}

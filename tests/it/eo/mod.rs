@@ -1,0 +1,7 @@
+//! `/eo/*` and the login before it (03-eo-reports): what organizers see and send, and who may not.
+
+mod access;
+mod attention;
+mod login;
+mod report;
+mod reports;

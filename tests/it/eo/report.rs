@@ -1,0 +1,104 @@
+//! What the report itself says: the figures of the event's mail, the chart, the rows.
+
+use crate::emails_api::email_to;
+use crate::harness::browser::{Browser, make_event, make_user};
+use crate::harness::relay::{Action, Script, Step};
+use crate::harness::wait::eventually;
+use crate::harness::{Relay, Server};
+use serde_json::{Value, json};
+
+const OWNER: &str = "eo@example.com";
+
+/// A relay that knows nobody called bad.
+fn refusing() -> Script {
+    Script::accepting().on_matching(Step::Rcpt, "<bad@", Action::reply("550 5.1.1 no such user"))
+}
+
+fn mail(event: i64, to: &str, subject: &str) -> Value {
+    let mut email = email_to(to, "hello");
+    email["subject"] = json!(subject);
+    email["event_id"] = json!(event);
+    email
+}
+
+/// The newest message of the inbox to this address: subject, HTML, text and attachments.
+fn report(server: &Server, to: &str) -> Value {
+    eventually("the report comes", || {
+        let list = server.get("/inbox/api/messages").expect(200).json();
+        let found = list["data"].as_array()?.iter().find(|one| one["to"].to_string().contains(to))?;
+        let id = found["id"].as_str()?.to_owned();
+        Some(server.get(&format!("/inbox/api/messages/{id}")).expect(200).json())
+    })
+}
+
+#[test]
+fn a_report_holds_real_figures() {
+    let server = Server::inbox();
+    make_user(&server, OWNER, "eo");
+    let event = make_event(&server, "Konser", OWNER);
+    let browser = Browser::logged_in(&server, OWNER);
+    for number in 0..3 {
+        let id = server.send(&mail(event, &format!("guest{number}@client.com"), "Tiket, \"baris 1\""));
+        server.wait_status(&id, "sent");
+    }
+    server.send(&email_to("stranger@client.com", "not of the event"));
+    let number = event.to_string();
+    let fields = [("event_id", number.as_str()), ("to_email", "boss@client.com")];
+    browser.get("/eo/email-reports?lang=en").expect(200);
+    browser.ajax("/eo/email-reports/send", &fields).expect(200);
+    let report = report(&server, "boss@client.com");
+    assert_eq!(report["subject"], "Laporan Event: Konser");
+    let text = report["text"].as_str().expect("text");
+    assert!(
+        text.contains("Sent: 3") && text.contains("Total: 3") && text.contains("Delivery rate: 100.0%"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("/eo/email-reports?event_id={event}")), "{text}");
+    let html = report["html"].as_str().expect("html");
+    assert!(html.contains("cid:chart") && html.contains("lang=\"en\""), "{html}");
+    let files = report["attachments"].as_array().expect("a list");
+    let names: Vec<&str> = files.iter().filter_map(|file| file["filename"].as_str()).collect();
+    assert_eq!(names, ["chart.png", &format!("report-event-{event}.csv")]);
+
+    let id = report["id"].as_str().expect("an id");
+    let csv = server.get(&format!("/inbox/api/messages/{id}/attachments/1")).expect(200).text();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "id,requested_at,to,subject,status,failure_code,failure_message,sent_at");
+    assert_eq!(lines.len(), 4, "{csv}");
+    assert!(lines[1].contains("guest0@client.com,\"Tiket, \"\"baris 1\"\"\",sent,,,"), "{csv}");
+    let png = server.get(&format!("/inbox/api/messages/{id}/attachments/0")).expect(200);
+    assert!(png.body.starts_with(b"\x89PNG\r\n\x1a\n"));
+}
+
+#[test]
+fn only_its_own_client_names_an_event() {
+    let server = Server::inbox();
+    make_user(&server, OWNER, "eo");
+    let event = make_event(&server, "Konser", OWNER);
+    let key = server.new_client("rival");
+    let mut email = mail(event, "a@client.com", "x");
+    email["from"] = json!("x@rival.example");
+    let refused = server.post_with("/api/emails", &[("X-Api-Key", &key)], &email).expect(422).json();
+    assert_eq!(refused["errors"][0]["code"], "unknown_event", "{refused}");
+    server.send(&mail(event, "a@client.com", "x"));
+}
+
+#[test]
+fn failures_are_told_with_their_reasons() {
+    let relay = Relay::start(refusing());
+    let server = Server::to_relay(&relay);
+    make_user(&server, OWNER, "eo");
+    let event = make_event(&server, "Konser", OWNER).to_string();
+    let browser = Browser::logged_in(&server, OWNER);
+    browser
+        .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "bad@client.com")])
+        .expect(200);
+    let failed = eventually("the report fails", || {
+        let data = browser.get_json("/eo/email-reports/data?status=failed").expect(200).json();
+        data["deliveries"].as_array().and_then(|list| list.first().cloned())
+    });
+    assert_eq!(failed["failure_code"], "invalid_email", "{failed}");
+    assert!(failed["failure_message"].as_str().is_some_and(|said| said.contains("no such user")), "{failed}");
+    let page = browser.get("/eo/email-reports").expect(200).text();
+    assert!(page.contains("no such user"), "{page}");
+}

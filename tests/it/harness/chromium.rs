@@ -1,0 +1,179 @@
+//! Headless Chromium, driven by chromedriver (W3C WebDriver) over plain HTTP.
+
+use super::http;
+use super::wait::eventually;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The key of an element in WebDriver's answers (W3C WebDriver, section 11).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How a browser is to be.
+#[derive(Clone, Copy, Default)]
+pub struct Looks {
+    /// Scripts are off.
+    pub without_scripts: bool,
+    /// As wide as a phone.
+    pub phone: bool,
+}
+
+/// A browser with one window.
+pub struct Chromium {
+    driver: Child,
+    /// Kept open: a driver whose output nobody takes dies of it.
+    _said: BufReader<ChildStdout>,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Chromium {
+    /// Starts a driver and a browser.
+    #[track_caller]
+    pub fn start(looks: Looks) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .args(["--port=0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed (apt-get install chromium chromium-driver)");
+        let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
+        let address = SocketAddr::from(([127, 0, 0, 1], port_in(&mut said)));
+        let mut browser = Self { driver, _said: said, address, session: String::new() };
+        let size = if looks.phone { "--window-size=390,844" } else { "--window-size=1280,900" };
+        let mut options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", size],
+        });
+        if looks.without_scripts {
+            options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
+        }
+        if looks.phone {
+            options["mobileEmulation"] =
+                json!({"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2.0}});
+        }
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
+        }}});
+        let made = browser.call("POST", "/session", &wanted);
+        browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session"));
+        browser
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if method == "GET" { Vec::new() } else { body.to_string().into_bytes() };
+        let headers = [("Content-Type", "application/json")];
+        let answer = http::request(self.address, method, path, &headers, &body);
+        let answer = answer.unwrap_or_else(|fault| panic!("{method} {path}: {fault}")).json();
+        assert!(answer["value"]["error"].is_null(), "{method} {path}: {answer:#}");
+        answer["value"].clone()
+    }
+
+    #[track_caller]
+    fn tell(&self, what: &str, body: &Value) -> Value {
+        self.call("POST", &format!("{}{what}", self.session), body)
+    }
+
+    /// Opens an address.
+    #[track_caller]
+    pub fn open(&self, url: &str) {
+        self.tell("/url", &json!({"url": url}));
+    }
+
+    /// What a script answers; its body ends with `return`.
+    #[track_caller]
+    pub fn ask(&self, script: &str) -> Value {
+        self.tell("/execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Waits until a script answers something true.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, script: &str) {
+        eventually(what, || (self.ask(script) == json!(true)).then_some(()));
+    }
+
+    #[track_caller]
+    fn element(&self, selector: &str) -> String {
+        let found = self.tell("/element", &json!({"using": "css selector", "value": selector}));
+        found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}")).to_owned()
+    }
+
+    /// Clicks what a CSS selector finds.
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        let element = self.element(selector);
+        self.tell(&format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Types into a field, over what stands there.
+    #[track_caller]
+    pub fn fill(&self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.tell(&format!("/element/{element}/clear"), &json!({}));
+        self.tell(&format!("/element/{element}/value"), &json!({"text": text}));
+    }
+
+    /// The text that is seen of an element.
+    #[track_caller]
+    pub fn text(&self, selector: &str) -> String {
+        let element = self.element(selector);
+        let path = format!("{}/element/{element}/text", self.session);
+        self.call("GET", &path, &Value::Null).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Presses a key (its WebDriver code point) wherever the focus is.
+    #[track_caller]
+    pub fn press(&self, key: char) {
+        let keys = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
+        self.tell("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": keys}]}));
+    }
+
+    /// The page's address.
+    pub fn url(&self) -> String {
+        let path = format!("{}/url", self.session);
+        self.call("GET", &path, &Value::Null).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What the console complained of since it was asked last.
+    pub fn complaints(&self) -> Vec<String> {
+        let entries = self.tell("/se/log", &json!({"type": "browser"}));
+        let lines = entries.as_array().cloned().unwrap_or_default().into_iter();
+        let bad = lines.filter(|one| matches!(one["level"].as_str(), Some("SEVERE" | "WARNING")));
+        bad.map(|one| one["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Whether nothing sticks out of the window.
+    #[track_caller]
+    pub fn fits(&self) -> bool {
+        self.ask("return document.documentElement.scrollWidth <= window.innerWidth + 1") == json!(true)
+    }
+}
+
+/// The port that a driver says it listens on.
+fn port_in(said: &mut BufReader<ChildStdout>) -> u16 {
+    let lines = said.lines().map_while(Result::ok);
+    let ports = lines.filter_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').trim().parse().ok()
+    });
+    ports.into_iter().next().expect("a port")
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            // Ended already: as good.
+            let _ = http::request(self.address, "DELETE", &self.session, &[], b"");
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Keys by their WebDriver code points.
+pub mod keys {
+    pub const ENTER: char = '\u{e007}';
+    pub const ESCAPE: char = '\u{e00c}';
+    pub const TAB: char = '\u{e004}';
+}

@@ -1,0 +1,153 @@
+//! The pages in a real browser: scripts on and off, wide and narrow, by keyboard, live.
+
+use super::{PAGES, default_client};
+use crate::emails_api::email_to;
+use crate::harness::browser::{Browser, PASSWORD, make_event, make_user};
+use crate::harness::chromium::{Chromium, Looks, keys};
+use crate::harness::{Server, eventually};
+use serde_json::json;
+
+const OWNER: &str = "eo@example.com";
+const LIST: &str = "/eo/email-reports";
+
+fn at(server: &Server, path: &str) -> String {
+    format!("http://{}{path}", server.address())
+}
+
+fn log_in(browser: &Chromium, server: &Server, email: &str) {
+    browser.open(&at(server, "/login?lang=en"));
+    browser.fill("#email", email);
+    browser.fill("#password", PASSWORD);
+    browser.click("form .primary");
+}
+
+fn installation() -> (Server, String) {
+    let server = Server::inbox();
+    make_user(&server, OWNER, "eo");
+    let event = make_event(&server, "Konser", OWNER).to_string();
+    (server, event)
+}
+
+#[test]
+fn an_organizer_sends_filters_and_sends_again() {
+    let (server, event) = installation();
+    let browser = Chromium::start(Looks::default());
+    log_in(&browser, &server, OWNER);
+    assert!(browser.url().ends_with(LIST), "{}", browser.url());
+    browser.fill("#send-to", "boss@client.com");
+    browser.click("form[data-send] .primary");
+    browser.wait_for(
+        "the report stands in the list and is sent",
+        "return !!document.querySelector('#deliveries .is-sent')",
+    );
+    assert_eq!(browser.text("[data-said]"), "The report is on its way.");
+
+    // A change comes in while the dialog is open: the list is fresh, the dialog and what is typed in it stay.
+    browser.click("[data-resend]");
+    browser.fill("#resend-to", "other@client.com");
+    let beside = Browser::logged_in(&server, OWNER);
+    beside
+        .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "third@client.com")])
+        .expect(200);
+    browser.wait_for(
+        "the list is fresh",
+        "return document.querySelectorAll('#deliveries tbody tr').length === 2",
+    );
+    assert_eq!(browser.ask("return document.getElementById('resend-dialog').open"), json!(true));
+    assert_eq!(browser.ask("return document.getElementById('resend-to').value"), json!("other@client.com"));
+    assert_eq!(browser.ask("return document.activeElement.id"), json!("resend-to"));
+    browser.press(keys::ENTER);
+    browser.wait_for(
+        "it is sent again",
+        "return document.querySelectorAll('#deliveries tbody tr').length === 3",
+    );
+    browser.wait_for("the dialog is closed", "return !document.getElementById('resend-dialog').open");
+
+    browser.click("#count-failed");
+    assert!(browser.url().contains("status=failed"), "{}", browser.url());
+    assert_eq!(browser.ask("return document.querySelectorAll('#deliveries tbody tr').length"), json!(0));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_keyboard_alone_is_enough() {
+    let (server, event) = installation();
+    Browser::logged_in(&server, OWNER)
+        .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "a@client.com")])
+        .expect(200);
+    let browser = Chromium::start(Looks::default());
+    log_in(&browser, &server, OWNER);
+    for _ in 0..60 {
+        if browser.ask("return document.activeElement.matches('[data-resend]')") == json!(true) {
+            break;
+        }
+        browser.press(keys::TAB);
+    }
+    browser.press(keys::ENTER);
+    browser.wait_for("the dialog opens", "return document.getElementById('resend-dialog').open");
+    browser.press(keys::ESCAPE);
+    browser.wait_for("and closes", "return !document.getElementById('resend-dialog').open");
+    browser.wait_for("the focus is where it was", "return document.activeElement.matches('[data-resend]')");
+}
+
+#[test]
+fn without_scripts_everything_works_but_live() {
+    let (server, _) = installation();
+    let browser = Chromium::start(Looks { without_scripts: true, phone: true });
+    log_in(&browser, &server, OWNER);
+    browser.fill("#send-to", "boss@client.com");
+    browser.click("form[data-send] .primary");
+    assert!(browser.url().ends_with("said=sent"), "{}", browser.url());
+    assert_eq!(browser.text("[data-said]"), "The report is on its way.");
+    browser.click("[data-resend]");
+    assert!(browser.url().ends_with("/resend"), "{}", browser.url());
+    browser.click(".fields .primary");
+    assert!(browser.url().contains("said=sent"), "{}", browser.url());
+}
+
+#[test]
+fn every_page_fits_a_phone_and_complains_of_nothing() {
+    let server = Server::inbox();
+    make_user(&server, "root@example.com", "admin");
+    make_user(&server, OWNER, "eo");
+    make_event(&server, "Konser dengan nama yang cukup panjang", OWNER);
+    let client = default_client(&server);
+    let mut email = email_to(&format!("{}@client.com", "x".repeat(60)), "hello");
+    email["subject"] = json!("W".repeat(200));
+    email["html"] =
+        json!("<table width=2000><tr><td>wide</td></tr></table><img src=https://evil.example/x.png>");
+    let id = server.send(&email);
+    server.wait_status(&id, "sent");
+    for phone in [false, true] {
+        let browser = Chromium::start(Looks { phone, ..Looks::default() });
+        log_in(&browser, &server, "root@example.com");
+        let further = [
+            LIST.to_owned(),
+            "/inbox".into(),
+            "/account/password".into(),
+            "/account/codes".into(),
+            format!("/admin/emails/{client}/{id}"),
+            format!("/admin/emails/{client}/{id}?view=source"),
+            format!("/admin/templates/{client}"),
+        ];
+        for path in PAGES.iter().map(|path| (*path).to_owned()).chain(further) {
+            browser.open(&at(&server, &path));
+            assert!(browser.fits(), "{path} is wider than the window");
+            let mut said = browser.complaints();
+            // What the message asked for was blocked, as it should be.
+            said.retain(|line| !line.contains("evil.example"));
+            assert_eq!(said, Vec::<String>::new(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_overview_counts_while_it_is_looked_at() {
+    let server = Server::inbox();
+    make_user(&server, "root@example.com", "admin");
+    let browser = Chromium::start(Looks::default());
+    log_in(&browser, &server, "root@example.com");
+    server.send(&email_to("a@client.com", "x"));
+    let counted = "return document.querySelector('#figures .tile p').textContent === '1'";
+    eventually("the number rises by itself", || (browser.ask(counted) == json!(true)).then_some(()));
+}
