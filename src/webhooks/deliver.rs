@@ -123,7 +123,9 @@ fn end(
     let place = (delivery.tries as usize).min(rules.retry_schedule.len().saturating_sub(1));
     let wait = rules.retry_schedule.get(place).copied().unwrap_or(rules.give_up_after);
     let next = now.plus(wait.mul_f64(1.0 + JITTER * (2.0 * chance - 1.0)));
-    if next > delivery.started_at.plus(rules.give_up_after) {
+    // What waited behind another one has its whole time before it.
+    let started = if delivery.tries == 0 { now } else { delivery.started_at };
+    if next > started.plus(rules.give_up_after) {
         return DeliveryEnd::Failed;
     }
     DeliveryEnd::Retry(next)
@@ -308,6 +310,13 @@ mod tests {
             }
         }
         assert_eq!(waits, [5, 30, 120, 600, 3_600, 14_400, 14_400, 14_400, 14_400, 14_400]);
+    }
+
+    #[test]
+    fn what_waited_long_for_its_first_call_is_called_again_too() {
+        let late = Timestamp::from_millis(200_000_000);
+        assert!(matches!(end(&rules(), &delivery(0), Ok(500), late, 0.5), DeliveryEnd::Retry(_)));
+        assert_eq!(end(&rules(), &delivery(1), Ok(500), late, 0.5), DeliveryEnd::Failed);
     }
 
     #[test]

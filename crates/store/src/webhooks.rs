@@ -125,7 +125,7 @@ pub struct WebhookDelivery {
     pub fence: i32,
     /// Calls since `started_at`.
     pub tries: u32,
-    /// When it was made, or last replayed.
+    /// When it was called first since it was made or replayed; until then, when that was.
     pub started_at: Timestamp,
     /// The last calls, oldest first.
     pub attempts: Vec<WebhookAttempt>,

@@ -91,7 +91,7 @@ fn a55_what_fails_is_called_again_with_its_id_and_a_new_time_in_order() {
 
 #[test]
 fn gone_ends_a_delivery_and_a_redirect_is_no_success() {
-    let server = Server::start(options().env("POSTHASTE_WEBHOOKS__GIVE_UP_AFTER", "300ms"));
+    let server = Server::start(options().env("POSTHASTE_WEBHOOKS__GIVE_UP_AFTER", "1s"));
     let inside = Receiver::start();
     let location = inside.url();
     let receiver = Receiver::answering(move |call, _| {

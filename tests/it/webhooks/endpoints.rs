@@ -63,9 +63,7 @@ fn every_fault_is_named_at_once() {
         assert_eq!(faults(json!({"url": url, "events": ["*"]})), ["/url"], "{url}");
     }
     assert_eq!(server.get("/api/webhooks").expect(200).json()["data"], json!([]));
-    for id in ["mailgun", "sendgrid", "ses", "nonsense"] {
-        server.get(&format!("/api/webhooks/{id}")).expect(404);
-    }
+    server.get("/api/webhooks/nonsense").expect(404);
 }
 
 #[test]

@@ -101,6 +101,7 @@ async fn settle(db: &Session, settlement: &WebhookSettlement) -> Result<bool, Tr
     };
     db.run(
         "UPDATE webhook_deliveries SET state = $2, due_at = $3, attempts = $4, tries = tries + 1,
+                started_at = CASE WHEN tries = 0 THEN $6 ELSE started_at END,
             attempt_count = attempt_count + 1, ended_at = $5 WHERE id = $1",
         &[
             &id,
@@ -108,6 +109,7 @@ async fn settle(db: &Session, settlement: &WebhookSettlement) -> Result<bool, Tr
             &due_at,
             &attempts_json(&attempts)?,
             &due_at.is_none().then_some(settlement.at.millis()),
+            &settlement.attempt.at.millis(),
         ],
     )
     .await?;

@@ -116,6 +116,7 @@ fn settle(connection: &Connection, settlement: &WebhookSettlement) -> Result<boo
     connection
         .prepare_cached(
             "UPDATE webhook_deliveries SET state = ?2, due_at = ?3, attempts = ?4, tries = tries + 1,
+                started_at = CASE WHEN tries = 0 THEN ?6 ELSE started_at END,
                 attempt_count = attempt_count + 1, ended_at = ?5 WHERE id = ?1",
         )?
         .execute(params![
@@ -124,6 +125,7 @@ fn settle(connection: &Connection, settlement: &WebhookSettlement) -> Result<boo
             due_at,
             attempts_json(&attempts)?,
             due_at.is_none().then_some(settlement.at.millis()),
+            settlement.attempt.at.millis(),
         ])?;
     let health = if settlement.end == DeliveryEnd::Delivered {
         "UPDATE webhooks SET failing_since = NULL WHERE id = ?1 AND ?2 IS NOT NULL AND failing_since IS NOT NULL"
