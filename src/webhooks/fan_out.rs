@@ -29,20 +29,29 @@ pub(super) async fn look(caller: &Arc<Caller>, seen: &mut Seen) -> Result<(), St
     }
     let webhooks = caller.parts.store.active_webhooks().await?;
     seen.looked.retain(|id, _| webhooks.iter().any(|webhook| webhook.id == *id));
+    let mut is_done = true;
     for webhook in &webhooks {
         let looked = match seen.looked.get(&webhook.id) {
             Some((cursor, looked)) if *cursor == webhook.cursor => *looked,
             _ => webhook.cursor,
         };
-        let reached = catch_up(caller, webhook, looked).await?;
-        seen.looked.insert(webhook.id, reached);
+        match catch_up(caller, webhook, looked).await? {
+            Some(reached) => {
+                seen.looked.insert(webhook.id, reached);
+            }
+            // Whoever moved the cursor may not live to go on: the next look begins at what stands there.
+            None => is_done = false,
+        }
     }
-    seen.newest = newest;
+    if is_done {
+        seen.newest = newest;
+    }
     Ok(())
 }
 
-/// The cursor in the store then, and how far has been looked.
-async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<(i64, i64), StoreError> {
+/// The cursor in the store then, and how far has been looked; `None` when another node has moved the cursor, or the
+/// webhook was switched off.
+async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<Option<(i64, i64)>, StoreError> {
     let store = &caller.parts.store;
     let (mut cursor, mut after) = (webhook.cursor, looked);
     while !caller.is_stopping() {
@@ -56,13 +65,12 @@ async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<(i6
         after = page.after;
         if !deliveries.is_empty() || after - cursor >= UNWRITTEN {
             if !store.fan_out(webhook.id, cursor, after, deliveries).await? {
-                // Another node was here, or the webhook was switched off: the next look begins at what stands there.
-                return Ok((cursor, cursor));
+                return Ok(None);
             }
             cursor = after;
         }
     }
-    Ok((cursor, after))
+    Ok(Some((cursor, after)))
 }
 
 /// What is told of an event, if the webhook wants to hear of it.
