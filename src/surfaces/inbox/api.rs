@@ -3,12 +3,12 @@
 use super::access::{self, Scope};
 use super::content::Opened;
 use super::parameters::Asked;
+use super::visit::Visit;
 use super::{Inbox, shapes};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -23,16 +23,9 @@ use serde_json::json;
 const SAFE_TYPES: [&str; 7] =
     ["image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "application/pdf", "text/plain"];
 
-/// Admits the request and answers what `work` finds.
-pub(super) async fn call<F>(inbox: &Inbox, parts: &Parts, work: F) -> Response
-where
-    F: AsyncFnOnce(Scope) -> Result<Response, Problem>,
-{
-    let answered = match inbox.access.enter(parts).await {
-        Ok(scope) => work(scope).await,
-        Err(refused) => Err(refused),
-    };
-    answered.unwrap_or_else(|problem| problem.into_response(&exchange::of(parts)))
+/// A refusal as programs read it.
+pub(super) fn refused(problem: Problem, parts: &Parts) -> Response {
+    problem.into_response(&exchange::of(parts))
 }
 
 impl Inbox {
@@ -57,54 +50,24 @@ impl Inbox {
     }
 }
 
-pub(super) async fn list(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let asked = Asked::read(&parts, &["q", "to", "limit", "before"])?;
-        let (messages, next) = inbox.page(scope, &asked).await?;
-        Ok(answer::json(StatusCode::OK, &shapes::list(&messages, next)))
-    })
-    .await
+pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
+    let asked = visit.asked(&["q", "to", "limit", "before"])?;
+    let (messages, next) = visit.inbox.page(visit.scope, &asked).await?;
+    Ok(answer::json(StatusCode::OK, &shapes::list(&messages, next)))
 }
 
-pub(super) async fn show(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let opened = inbox.open(inbox.find(scope, &id).await?).await?;
-        Ok(answer::json(StatusCode::OK, &shapes::full(&opened)))
-    })
-    .await
+pub(super) async fn show(visit: Visit, id: String) -> Result<Response, Problem> {
+    Ok(answer::json(StatusCode::OK, &shapes::full(&visit.opened(&id).await?)))
 }
 
-pub(super) async fn source(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let message = inbox.find(scope, &id).await?;
-        let source = inbox.source_of(&message).await?;
-        Ok(file(source, "message/rfc822", &format!("{}.eml", message.id)))
-    })
-    .await
+pub(super) async fn source(visit: Visit, id: String) -> Result<Response, Problem> {
+    let message = visit.found(&id).await?;
+    let source = visit.inbox.source_of(&message).await?;
+    Ok(file(source, "message/rfc822", &format!("{}.eml", message.id)))
 }
 
-pub(super) async fn attachment(
-    State(inbox): State<Inbox>,
-    Path((id, index)): Path<(String, String)>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let opened = inbox.open(inbox.find(scope, &id).await?).await?;
-        attached(&opened, &index)
-    })
-    .await
+pub(super) async fn attachment(visit: Visit, (id, index): (String, String)) -> Result<Response, Problem> {
+    attached(&visit.opened(&id).await?, &index)
 }
 
 fn attached(opened: &Opened, index: &str) -> Result<Response, Problem> {
@@ -127,33 +90,20 @@ fn file(content: Bytes, media_type: &'static str, name: &str) -> Response {
     response
 }
 
-pub(super) async fn delete(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let message = inbox.find(scope, &id).await?;
-        inbox.remove(scope, InboxSelection::Ids(vec![message.id])).await?;
-        Ok(answer::empty(StatusCode::NO_CONTENT))
-    })
-    .await
+pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem> {
+    let message = visit.found(&id).await?;
+    visit.inbox.remove(visit.scope, InboxSelection::Ids(vec![message.id])).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-pub(super) async fn delete_all(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        // A filter here would be a wish this does not fulfil; refused, it cannot delete more than was meant.
-        Asked::read(&parts, &[])?;
-        let deleted = inbox.remove(scope, InboxSelection::All).await?;
-        Ok(answer::json(StatusCode::OK, &json!({ "deleted": deleted })))
-    })
-    .await
+pub(super) async fn delete_all(visit: Visit, (): ()) -> Result<Response, Problem> {
+    // A filter here would be a wish this does not fulfil; refused, it cannot delete more than was meant.
+    visit.asked(&[])?;
+    let deleted = visit.inbox.remove(visit.scope, InboxSelection::All).await?;
+    Ok(answer::json(StatusCode::OK, &json!({ "deleted": deleted })))
 }
 
 pub(super) async fn no_such_path(request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
-    Problem::new(problem::NOT_FOUND, "there is no such path; docs/inbox.md lists them")
-        .into_response(&exchange::of(&parts))
+    refused(Problem::new(problem::NOT_FOUND, "there is no such path; docs/inbox.md lists them"), &parts)
 }

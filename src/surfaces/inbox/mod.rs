@@ -12,6 +12,7 @@ pub(super) mod frame;
 mod pages;
 mod parameters;
 mod shapes;
+mod visit;
 mod wait;
 
 use crate::auth::Auth;
@@ -20,10 +21,11 @@ use crate::surfaces::Ground;
 use crate::transports::InboxBell;
 use access::Access;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::MethodFilter;
 use posthaste_store::Store;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use visit::route;
 
 /// What the inbox is made of.
 struct InboxParts {
@@ -72,19 +74,23 @@ impl Inbox {
     }
 
     fn router(self) -> Router {
+        let (get, post, delete) = (MethodFilter::GET, MethodFilter::POST, MethodFilter::DELETE);
+        let messages =
+            route(get, api::refused, api::list).merge(route(delete, api::refused, api::delete_all));
+        let message = route(get, api::refused, api::show).merge(route(delete, api::refused, api::delete));
         let api = Router::new()
-            .route("/messages", get(api::list).delete(api::delete_all))
-            .route("/messages/wait", get(wait::wait))
-            .route("/messages/{id}", get(api::show).delete(api::delete))
-            .route("/messages/{id}/source", get(api::source))
-            .route("/messages/{id}/attachments/{index}", get(api::attachment))
+            .route("/messages", messages)
+            .route("/messages/wait", route(get, api::refused, wait::wait))
+            .route("/messages/{id}", message)
+            .route("/messages/{id}/source", route(get, api::refused, api::source))
+            .route("/messages/{id}/attachments/{index}", route(get, api::refused, api::attachment))
             .fallback(api::no_such_path);
         Router::new()
-            .route("/inbox", get(pages::list))
-            .route("/inbox/delete", post(pages::delete_all))
-            .route("/inbox/{id}", get(pages::message))
-            .route("/inbox/{id}/html", get(pages::html))
-            .route("/inbox/{id}/delete", post(pages::delete))
+            .route("/inbox", route(get, pages::refused, pages::list))
+            .route("/inbox/delete", route(post, pages::refused, pages::delete_all))
+            .route("/inbox/{id}", route(get, pages::refused, pages::message))
+            .route("/inbox/{id}/html", route(get, pages::refused, pages::html))
+            .route("/inbox/{id}/delete", route(post, pages::refused, pages::delete))
             .nest("/inbox/api", api)
             .with_state(self)
     }

@@ -1,19 +1,17 @@
 //! `/inbox`: the inbox for people. Every page works without a script; the script only keeps the list fresh and adds
 //! keys.
 
-use super::access::Scope;
 use super::content::Opened;
-use super::parameters::Asked;
-use super::{Inbox, frame};
+use super::frame;
+use super::visit::Visit;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::web;
 use askama::Template;
 use axum::body::Body;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use http::header::LOCATION;
 use http::request::Parts;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, StatusCode};
 use posthaste_mail::view::{AttachmentView, FieldView, PartView};
 use posthaste_model::inbox::InboxMessage;
 use posthaste_model::{InboxId, Timestamp};
@@ -114,47 +112,34 @@ struct RefusedPage {
     detail: String,
 }
 
-/// Admits the request and answers what `work` finds; a refusal is a page too.
-async fn call<F>(inbox: &Inbox, parts: &Parts, work: F) -> Response
-where
-    F: AsyncFnOnce(Scope) -> Result<Response, Problem>,
-{
-    let answered = match inbox.access.enter(parts).await {
-        Ok(scope) => work(scope).await,
-        Err(refused) => Err(refused),
+/// A refusal as people read it.
+pub(super) fn refused(problem: Problem, _parts: &Parts) -> Response {
+    let title = match problem.status() {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "Not open to you",
+        StatusCode::BAD_REQUEST => "That address makes no sense",
+        _ => "Something went wrong",
     };
-    answered.unwrap_or_else(|problem| {
-        let title = match problem.status() {
-            StatusCode::NOT_FOUND => "Not found",
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "Not open to you",
-            StatusCode::BAD_REQUEST => "That address makes no sense",
-            _ => "Something went wrong",
-        };
-        let page = RefusedPage { title, detail: problem.detail().to_owned() };
-        web::page(problem.status(), &page)
-    })
+    let page = RefusedPage { title, detail: problem.detail().to_owned() };
+    web::page(problem.status(), &page)
 }
 
-pub(super) async fn list(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let asked = Asked::read(&parts, &["q", "before"])?;
-        let (messages, next) = inbox.page(scope, &asked).await?;
-        let total = inbox.store.inbox_count(scope.client).await;
-        let total = total.map_err(|error| super::access::unavailable(&error))?;
-        let query = asked.q.unwrap_or_default();
-        let page = ListPage {
-            messages: messages.iter().map(Line::new).collect(),
-            total,
-            is_older: asked.before.is_some(),
-            newest: format!("/inbox?{}", parameter("q", &query)).trim_end_matches(['?', '&']).to_owned(),
-            older: next.map(|id| format!("/inbox?{}before={id}", parameter("q", &query))),
-            wait: format!("/inbox/api/messages/wait?{}timeout=50s", parameter("q", &query)),
-            query,
-        };
-        Ok(web::page(StatusCode::OK, &page))
-    })
-    .await
+pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
+    let asked = visit.asked(&["q", "before"])?;
+    let (messages, next) = visit.inbox.page(visit.scope, &asked).await?;
+    let total = visit.inbox.store.inbox_count(visit.scope.client).await;
+    let total = total.map_err(|error| super::access::unavailable(&error))?;
+    let query = asked.q.unwrap_or_default();
+    let page = ListPage {
+        messages: messages.iter().map(Line::new).collect(),
+        total,
+        is_older: asked.before.is_some(),
+        newest: format!("/inbox?{}", parameter("q", &query)).trim_end_matches(['?', '&']).to_owned(),
+        older: next.map(|id| format!("/inbox?{}before={id}", parameter("q", &query))),
+        wait: format!("/inbox/api/messages/wait?{}timeout=50s", parameter("q", &query)),
+        query,
+    };
+    Ok(web::page(StatusCode::OK, &page))
 }
 
 /// `name=value&`, or nothing without a value.
@@ -173,61 +158,33 @@ fn parameter(name: &str, value: &str) -> String {
     format!("{name}={coded}&")
 }
 
-pub(super) async fn message(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let asked = Asked::read(&parts, &["view"])?;
-        let opened = inbox.open(inbox.find(scope, &id).await?).await?;
-        let view = View::new(&opened, asked.view.as_deref())?;
-        Ok(web::page(StatusCode::OK, &MessagePage::new(&opened, view)))
-    })
-    .await
+pub(super) async fn message(visit: Visit, id: String) -> Result<Response, Problem> {
+    let asked = visit.asked(&["view"])?;
+    let opened = visit.opened(&id).await?;
+    let view = View::new(&opened, asked.view.as_deref())?;
+    Ok(web::page(StatusCode::OK, &MessagePage::new(&opened, view)))
 }
 
 /// What stands in the frame.
-pub(super) async fn html(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let opened = inbox.open(inbox.find(scope, &id).await?).await?;
-        let html = opened.view.html.as_ref();
-        let html = html.ok_or_else(|| Problem::new(problem::NOT_FOUND, "the message has no HTML"))?;
-        let parts_at = format!("/inbox/api/messages/{}/attachments", opened.message.id);
-        Ok(frame::answer(&html.content, &parts_at, &opened.view.attachments))
-    })
-    .await
+pub(super) async fn html(visit: Visit, id: String) -> Result<Response, Problem> {
+    let opened = visit.opened(&id).await?;
+    let html = opened.view.html.as_ref();
+    let html = html.ok_or_else(|| Problem::new(problem::NOT_FOUND, "the message has no HTML"))?;
+    let parts_at = format!("/inbox/api/messages/{}/attachments", opened.message.id);
+    Ok(frame::answer(&html.content, &parts_at, &opened.view.attachments))
 }
 
-pub(super) async fn delete(
-    State(inbox): State<Inbox>,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        // Gone already is as good: a second press, or another reader.
-        if let Ok(id) = id.parse() {
-            inbox.remove(scope, InboxSelection::Ids(vec![id])).await?;
-        }
-        Ok(to_list())
-    })
-    .await
+pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem> {
+    // Gone already is as good: a second press, or another reader.
+    if let Ok(id) = id.parse() {
+        visit.inbox.remove(visit.scope, InboxSelection::Ids(vec![id])).await?;
+    }
+    Ok(to_list())
 }
 
-pub(super) async fn delete_all(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        inbox.remove(scope, InboxSelection::All).await?;
-        Ok(to_list())
-    })
-    .await
+pub(super) async fn delete_all(visit: Visit, (): ()) -> Result<Response, Problem> {
+    visit.inbox.remove(visit.scope, InboxSelection::All).await?;
+    Ok(to_list())
 }
 
 fn to_list() -> Response {

@@ -1,15 +1,13 @@
 //! `GET /inbox/api/messages/wait`: a test sends, then waits here for what arrives, instead of asking again and again.
 
 use super::access::{self, Scope};
-use super::api::call;
 use super::parameters::Asked;
+use super::visit::Visit;
 use super::{Inbox, shapes};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::problem::{self, Problem};
-use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use posthaste_model::inbox::InboxMessage;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -22,18 +20,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAGE: usize = 100;
 const MOST_PAGES: usize = 20;
 
-pub(super) async fn wait(State(inbox): State<Inbox>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    call(&inbox, &parts, async |scope| {
-        let asked = Asked::read(&parts, &["q", "to", "subject", "after", "timeout"])?;
-        let Some(message) = inbox.wait_for(scope, &asked).await? else {
-            let detail = format!("no such message came within {} ms", asked.timeout.as_millis());
-            return Err(Problem::new(problem::NOT_FOUND, detail).with_code("timeout"));
-        };
-        let opened = inbox.open(message).await?;
-        Ok(answer::json(StatusCode::OK, &shapes::full(&opened)))
-    })
-    .await
+pub(super) async fn wait(visit: Visit, (): ()) -> Result<Response, Problem> {
+    let asked = visit.asked(&["q", "to", "subject", "after", "timeout"])?;
+    let Some(message) = visit.inbox.wait_for(visit.scope, &asked).await? else {
+        let detail = format!("no such message came within {} ms", asked.timeout.as_millis());
+        return Err(Problem::new(problem::NOT_FOUND, detail).with_code("timeout"));
+    };
+    let opened = visit.inbox.open(message).await?;
+    Ok(answer::json(StatusCode::OK, &shapes::full(&opened)))
 }
 
 impl Inbox {
