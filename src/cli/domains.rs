@@ -6,6 +6,7 @@ use super::installation::actor;
 use super::output::{Format, or_dash, table};
 use crate::admin::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 use crate::app::App;
+use crate::surfaces::emails_api::domain_shape;
 use clap::{Args, Subcommand, ValueEnum};
 use posthaste_model::domain::SendingDomain;
 use serde_json::{Value, json};
@@ -81,17 +82,17 @@ impl Domains {
             }
             Command::List => {
                 let domains = app.admin.domains().await?;
-                format.print(&domains.iter().map(shape).collect(), || table(HEAD, &rows(&domains)))
+                format.print(&domains.iter().map(domain_shape).collect(), || table(HEAD, &rows(&domains)))
             }
             Command::Show { name } => {
                 let domain = app.admin.domain(&name).await?;
-                format.print(&shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
+                format.print(&domain_shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
             }
             Command::Update { name, default_from, bounce_webhook_enabled } => {
                 let default_from = default_from.map(|given| Some(given).filter(|given| !given.is_empty()));
                 let change = DomainChange { default_from, bounce_webhook_enabled };
                 let domain = app.admin.update_domain(&name, change, &actor()).await?;
-                format.print(&shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
+                format.print(&domain_shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
             }
             Command::Dkim { name, new } => {
                 let records = dkim(app, &name, new).await?;
@@ -150,15 +151,4 @@ fn rows(domains: &[SendingDomain]) -> Vec<Vec<String>> {
         ]
     };
     domains.iter().map(row).collect()
-}
-
-fn shape(domain: &SendingDomain) -> Value {
-    json!({
-        "id": domain.id,
-        "name": domain.name,
-        "client_id": domain.client_id,
-        "default_from": domain.default_from,
-        "bounce_webhook_enabled": domain.bounce_webhook_enabled,
-        "created_at": domain.created_at,
-    })
 }

@@ -4,7 +4,7 @@
 mod eo_events;
 mod shapes;
 
-pub use shapes::key as key_shape;
+pub use shapes::{domain as domain_shape, key as key_shape};
 
 use super::emails::{call, not_found};
 use super::list::query;

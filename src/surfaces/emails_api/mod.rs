@@ -19,7 +19,7 @@ mod stream;
 mod templates;
 mod webhooks;
 
-pub use admin_calls::key_shape;
+pub use admin_calls::{domain_shape, key_shape};
 pub use shapes::template as template_shape;
 
 use crate::admin::Admin;

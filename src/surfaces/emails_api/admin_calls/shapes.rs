@@ -45,8 +45,8 @@ pub(super) fn created_key(made: &KeyChange) -> Value {
     shape
 }
 
-/// A sending domain.
-pub(super) fn domain(domain: &SendingDomain) -> Value {
+/// A sending domain. The command line prints the same.
+pub fn domain(domain: &SendingDomain) -> Value {
     json!({
         "id": domain.id,
         "name": domain.name,
