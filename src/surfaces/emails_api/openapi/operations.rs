@@ -58,7 +58,8 @@ pub(super) const ADMIN: Operation = Operation { tag: "administration", permissio
 
 const BOOLEAN: &str = r#"{"type":"boolean"}"#;
 const TEXT: &str = r#"{"type":"string"}"#;
-const MOMENT: &str = r#"{"type":"string","description":"a date (2026-12-01) or an RFC 3339 timestamp"}"#;
+const MOMENT: &str =
+    r#"{"type":"string","anyOf":[{"format":"date"},{"format":"date-time"}],"examples":["2026-12-01"]}"#;
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
 pub(super) const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
