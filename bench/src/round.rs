@@ -19,7 +19,7 @@ pub struct Plan {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ceiling,posthaste,posthaste-smtp,oauth,mail-proxy,postfix"
+        default_value = "ceiling,posthaste,posthaste-smtp,oauth,mail-proxy,aegis,postfix"
     )]
     systems: Vec<System>,
     /// Rounds; the medians are printed.

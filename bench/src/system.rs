@@ -29,6 +29,8 @@ pub enum System {
     Oauth,
     /// Posthaste, by the Mail Proxy API.
     MailProxy,
+    /// Posthaste, by the Aegis API.
+    Aegis,
     /// Postfix, tuned as its documentation advises for much mail, by SMTP.
     Postfix,
     /// The least a durable relay can do, by SMTP.
@@ -60,7 +62,7 @@ impl System {
         let directory = tempfile::Builder::new().prefix("posthaste-bench").tempdir()?;
         let mut metrics = None;
         let (child, address, door) = match self {
-            Self::Posthaste | Self::PosthasteSmtp | Self::Oauth | Self::MailProxy => {
+            Self::Posthaste | Self::PosthasteSmtp | Self::Oauth | Self::MailProxy | Self::Aegis => {
                 let place = Place { program: beside("posthaste")?, directory: directory.path() };
                 let (child, http) = posthaste(&place, relay, dkim).await?;
                 metrics = Some(http);
@@ -71,6 +73,7 @@ impl System {
                     }
                     Self::Oauth => (http, Door::Http(Surface::Oauth, place.access_token(http).await?)),
                     Self::MailProxy => (http, Door::Http(Surface::MailProxy, place.mail_token().await?)),
+                    Self::Aegis => (http, Door::Http(Surface::Aegis, place.key().await?)),
                     _ => (http, Door::Http(Surface::Emails, place.key().await?)),
                 };
                 (child, address, door)
@@ -86,7 +89,7 @@ impl System {
 impl System {
     /// Is it one of Posthaste's doors?
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Posthaste | Self::PosthasteSmtp | Self::Oauth | Self::MailProxy)
+        !matches!(self, Self::Postfix | Self::Ceiling)
     }
 }
 
@@ -217,6 +220,8 @@ async fn posthaste(
         .env("SMTP_LISTEN", "127.0.0.1:0")
         .env("POSTHASTE_LIMITS__PER_IP", NO_LIMIT)
         .env("POSTHASTE_LIMITS__PER_KEY", NO_LIMIT)
+        .env("POSTHASTE_LIMITS__AEGIS", NO_LIMIT)
+        .env("MAIL_FROM_ADDRESS", "noreply@example.com")
         .env("SMTP_HOST", relay.ip().to_string())
         .env("SMTP_PORT", relay.port().to_string())
         .env("SMTP_ENCRYPTION", "none")
