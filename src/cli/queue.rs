@@ -13,7 +13,7 @@ use posthaste_model::Status;
 use posthaste_store::{CancelResult, EmailFilter};
 use serde_json::json;
 use std::fs;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 use std::path::Path;
 
 /// Emails looked at together while clearing.
@@ -136,15 +136,16 @@ fn clear(place: &Place, format: Format, yes: bool) -> Result<(), Failure> {
 }
 
 fn confirmed(waiting: u64) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::Usage("queue clear asks on a terminal; elsewhere give --yes".into()));
-    }
     eprint!("Cancel {waiting} emails that wait? They will never be sent. [y/N] ");
     let mut answer = String::new();
-    io::stderr()
+    let read = io::stderr()
         .flush()
         .and_then(|()| io::stdin().lock().read_line(&mut answer))
         .map_err(|error| Failure::io("the answer cannot be read", error))?;
+    if read == 0 {
+        eprintln!();
+        return Err(Failure::Usage("nobody answers; where nobody can be asked, give --yes".into()));
+    }
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -3,6 +3,7 @@
 use super::{get, message, moved, sent, status};
 use crate::harness::{Server, ServerOptions, eventually};
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 fn api_only() -> Server {
@@ -92,7 +93,20 @@ fn process_clear_status_and_logs_tell_in_json() {
     assert_eq!(server.cli_json(&["queue", "process"]), json!({"left": 0}));
     status::wait(&server, &id, "sent");
     let id = sent(&server, &message());
-    assert_eq!(server.cli(&["queue", "clear"]).status.code(), Some(2), "it asks on a terminal only");
+    assert_eq!(server.cli(&["queue", "clear"]).status.code(), Some(2), "nobody answers");
+    let answered = |answer: &str| {
+        let mut command = server.command();
+        command.args(["queue", "clear", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().expect("a start");
+        child.stdin.take().expect("a pipe").write_all(answer.as_bytes()).expect("taken");
+        child.wait_with_output().expect("an end")
+    };
+    assert_eq!(answered("n\n").status.code(), Some(1));
+    assert_eq!(get(&server, &format!("/send/{id}/status")).expect(200).json()["status"], "queued");
+    let cleared = answered("y\n");
+    let told: Value = serde_json::from_slice(&cleared.stdout).expect("JSON");
+    assert_eq!(told, json!({"cancelled": 1}));
+    let id = sent(&server, &message());
     assert_eq!(server.cli_json(&["queue", "clear", "--yes"]), json!({"cancelled": 1}));
     assert_eq!(status::wait(&server, &id, "failed")["details"]["last_error"], "cancelled");
     let lines = server.cli_json(&["queue", "logs", "3"]);
