@@ -178,8 +178,9 @@ pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, Start
     let seat = lock::take_further(&app.data.path("run"), "worker")?;
     let tasks = Tasks::observed_by(&app.metrics);
     app.queue.start(&tasks);
-    let dispatch =
-        start_dispatch(app, Roles { api: false, worker: true, smtp: false }, &seat.name, &tasks).await?;
+    let worker = Roles { api: false, worker: true, smtp: false };
+    let dispatch = start_dispatch(app, worker, &seat.name, &tasks).await?;
+    let calls = super::webhooks::start(app, worker, &tasks).await?;
     let (mut left, mut moved_at) = (u64::MAX, Instant::now());
     loop {
         let now = app.clock.now();
@@ -194,6 +195,7 @@ pub async fn work_off(app: &App, mut tell: impl FnMut(u64)) -> Result<u64, Start
         }
         tokio::time::sleep(LOOK).await;
     }
+    super::webhooks::told(calls.as_ref()).await?;
     tasks.shutdown(app.settings.delivery.drain).await;
     Ok(left)
 }

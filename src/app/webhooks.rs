@@ -3,10 +3,29 @@
 use super::first_start::DEFAULT_CLIENT;
 use super::{App, Roles, StartError};
 use crate::base::tasks::Tasks;
-use crate::webhooks::{self, ConfiguredWebhook, WebhookParts, WebhookRules};
+use crate::webhooks::{self, Calls, ConfiguredWebhook, WebhookParts, WebhookRules};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long who works off mail and ends waits for the calls about it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks whether they are done.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until what happened was told once, whatever was answered. What is to be told again is told by the next worker.
+pub(super) async fn told(calls: Option<&Calls>) -> Result<(), StartError> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(calls) = calls
+        && Instant::now() < deadline
+        && !calls.are_done().await?
+    {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
 
 /// Writes down the webhook of the default client, and has a worker begin to call.
-pub(super) async fn start(app: &App, roles: Roles, tasks: &Tasks) -> Result<(), StartError> {
+pub(super) async fn start(app: &App, roles: Roles, tasks: &Tasks) -> Result<Option<Calls>, StartError> {
     let settings = &app.settings.webhooks;
     let parts = WebhookParts {
         store: app.store.clone(),
@@ -36,8 +55,9 @@ pub(super) async fn start(app: &App, roles: Roles, tasks: &Tasks) -> Result<(), 
     {
         webhooks::configure(&parts, client.id, configured).await?;
     }
-    if roles.worker {
-        webhooks::start(parts, tasks).map_err(|error| StartError::Setting(error.to_string()))?;
+    if !roles.worker {
+        return Ok(None);
     }
-    Ok(())
+    let calls = webhooks::start(parts, tasks).map_err(|error| StartError::Setting(error.to_string()))?;
+    Ok(Some(calls))
 }

@@ -43,6 +43,11 @@ impl Seats {
         most.saturating_sub(taken.get(&webhook.id).copied().unwrap_or(0)).min(overall)
     }
 
+    /// Whether no call is in flight.
+    pub(super) fn are_free(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn take(&self, id: WebhookId) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
     }

@@ -7,6 +7,7 @@ use posthaste_model::{Timestamp, WebhookDeliveryId, WebhookId};
 use posthaste_store::{ClientEvent, NewWebhookDelivery, StoreError, Webhook};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Events read at once.
 const PAGE: usize = 100;
@@ -45,6 +46,7 @@ pub(super) async fn look(caller: &Arc<Caller>, seen: &mut Seen) -> Result<(), St
     }
     if is_done {
         seen.newest = newest;
+        caller.fanned_out.store(newest, Ordering::Release);
     }
     Ok(())
 }

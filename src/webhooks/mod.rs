@@ -21,6 +21,7 @@ use posthaste_model::{ClientId, Secret, WebhookId};
 use posthaste_store::{Store, StoreError, Webhook};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Between two looks for new events and due deliveries.
@@ -86,7 +87,22 @@ struct Caller {
     /// For the one the operator has set.
     own: Outbound,
     seats: deliver::Seats,
+    /// The event up to which every webhook's deliveries were made.
+    fanned_out: AtomicI64,
     tasks: Tasks,
+}
+
+/// The calls of one process, as its owner sees them.
+pub struct Calls(Arc<Caller>);
+
+impl Calls {
+    /// Whether everything that happened was told, or waits for its next try.
+    pub async fn are_done(&self) -> Result<bool, StoreError> {
+        let Caller { parts, seats, fanned_out, .. } = self.0.as_ref();
+        let newest = parts.store.last_event_id().await?;
+        let is_fanned_out = fanned_out.load(Ordering::Acquire) >= newest;
+        Ok(is_fanned_out && seats.are_free() && parts.store.due_webhooks(parts.clock.now()).await?.is_empty())
+    }
 }
 
 /// Where the secrets of a webhook are sealed for.
@@ -123,12 +139,13 @@ pub async fn configure(
 }
 
 /// Starts the calls; they end with the tasks, those in flight within their timeout.
-pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<(), OutboundError> {
+pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<Calls, OutboundError> {
     let reach = if parts.rules.allow_private { Reach::Private } else { Reach::Public };
     let caller = Arc::new(Caller {
         clients: Outbound::new(reach)?,
         own: Outbound::new(Reach::Private)?,
         seats: deliver::Seats::default(),
+        fanned_out: AtomicI64::new(-1),
         tasks: tasks.clone(),
         parts,
     });
@@ -167,8 +184,9 @@ pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<(), OutboundError> {
             Ok::<(), Infallible>(())
         }
     });
+    let kept = caller_of(&caller);
     tasks.supervise("webhooks.tidy", move || {
-        let caller = caller_of(&caller);
+        let caller = caller_of(&kept);
         async move {
             while !caller.is_stopping() {
                 let done = caller.tidy().await;
@@ -177,7 +195,7 @@ pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<(), OutboundError> {
             Ok::<(), Infallible>(())
         }
     });
-    Ok(())
+    Ok(Calls(caller))
 }
 
 impl Caller {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{deliveries, text, wait_for};
 use crate::emails_api::email_to;
 use crate::harness::relay::{Action, Relay, Script, Step};
-use crate::harness::{Receiver, Server, ServerOptions, eventually};
+use crate::harness::{Receiver, Server, ServerOptions, embedded_only, eventually};
 
 const SECRET: &str = "a-secret-of-the-operator";
 
@@ -127,4 +127,17 @@ fn without_a_secret_nothing_is_signed() {
     assert!(!call.has("x-aegis-signature") && !call.has("webhook-signature"));
     assert!(server.stderr().contains("WEBHOOK_SECRET is not set"));
     assert_ne!(call.json()["message_id"], Value::Null);
+}
+
+#[test]
+fn the_queue_worked_off_by_hand_tells_it_before_it_ends() {
+    embedded_only!("the command works on the data directory beside the server");
+    let receiver = Receiver::start();
+    let relay = Relay::start(Script::accepting());
+    let server = Server::start(to(&receiver, ServerOptions::to_relay(&relay)).api_only());
+    server.send(&email_to("user@client.com", "x"));
+    let output = server.cli(&["queue", "process"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(receiver.calls().len(), 1);
+    assert_eq!(receiver.calls()[0].json()["status"], "sent");
 }
