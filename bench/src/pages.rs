@@ -108,6 +108,8 @@ async fn originals(node: &Node, sink: &Sink, key: &str) -> Result<(), Fault> {
     loop {
         let all: Value = serde_json::from_str(&node.ask("/api/emails?status=sent&count=true", key).await?)?;
         if all["total"] == ORIGINALS {
+            // The embedded store's index follows when its writer is idle.
+            tokio::time::sleep(Duration::from_secs(2)).await;
             return Ok(());
         }
         if began.elapsed() > Duration::from_secs(60) {
