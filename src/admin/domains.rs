@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The longest sender that is taken, in bytes.
 const DEFAULT_FROM_BYTES: usize = 500;
 
+/// Signing keys of one algorithm that a domain gets in a month at most.
+const MONTHLY_KEYS: u32 = 20;
+
 /// A sending domain to be made.
 #[derive(Clone, Debug)]
 pub struct NewDomain {
@@ -155,8 +158,9 @@ impl Admin {
         keys.iter().map(|key| self.record(key)).collect()
     }
 
-    /// Makes a signing key for a domain. It signs at once: a receiver that does not find its record takes the message
-    /// for unsigned (RFC 6376, section 6.1.2), so nothing is lost until the record is published.
+    /// Makes a signing key for a domain. The first of its algorithm signs at once: a receiver that does not find its
+    /// record takes the message for unsigned (RFC 6376, section 6.1.2), so nothing is lost until it is published. A
+    /// further one waits until DNS shows its record, and signs in the place of the others from then on.
     pub async fn create_dkim_key(
         &self,
         name: &str,
@@ -166,19 +170,22 @@ impl Admin {
         let domain = self.domain(name).await?;
         let now = self.clock.now();
         let (year, month, ..) = now.civil();
-        let selector = format!("{}-{year:04}{month:02}", algorithm.selector_prefix());
         let present = self.store.dkim_keys(&domain.name).await.map_err(refused)?;
-        if present.iter().any(|key| key.selector == selector) {
-            // A new key under a selector whose record is published would make every signature wrong.
-            return Err(Refusal::Conflict(format!("{} has a key {selector} already", domain.name)));
-        }
+        // A new key under a selector whose record is published would make every signature wrong.
+        let first = format!("{}-{year:04}{month:02}", algorithm.selector_prefix());
+        let further = (2..=MONTHLY_KEYS).map(|number| format!("{first}-{number}"));
+        let mut free = std::iter::once(first.clone()).chain(further);
+        let Some(selector) = free.find(|one| !present.iter().any(|key| key.selector == *one)) else {
+            let message = format!("{} has {MONTHLY_KEYS} keys {first} already", domain.name);
+            return Err(Refusal::Conflict(message));
+        };
         let secret = generate(algorithm).await?;
         let key = DkimKey {
             sealed_key: self.vault.seal(&place(&domain.name, &selector), &secret),
             domain: domain.name,
             selector,
             algorithm: algorithm.as_str().to_owned(),
-            is_active: true,
+            is_active: !present.iter().any(|key| key.is_active && key.algorithm == algorithm.as_str()),
             created_at: now,
         };
         let record = self.record(&key)?;

@@ -5,6 +5,7 @@
 //! doors put into their own words.
 
 mod clients;
+mod domain_dns;
 mod domains;
 mod eo_events;
 mod erasure;
@@ -12,12 +13,14 @@ mod keys;
 mod mail_tokens;
 mod oauth_clients;
 mod sender_configs;
+mod suppressions;
 pub mod templates;
 mod users;
 mod webhooks;
 mod words;
 
 pub use clients::{ClientChange, NewClient};
+pub use domain_dns::{DnsRecord, DnsWishes, DomainDns};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 pub use eo_events::NewEoEvent;
 pub use erasure::Erased;
@@ -26,6 +29,7 @@ pub use mail_tokens::{MailToken, NewMailToken, mail_permission, mail_permission_
 pub use oauth_clients::NewOauthClient;
 pub use posthaste_store::{Actor, AuditEntry, AuditFilter};
 pub use sender_configs::{NewSenderConfig, SenderConfigPatch, ShownSenderConfig};
+pub use suppressions::NewSuppression;
 pub use users::NewUser;
 pub use webhooks::{NewWebhook, WebhookPatch};
 
@@ -34,6 +38,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
+use crate::dns::Dns;
 use posthaste_model::draft::Field;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::{Store, StoreError};
@@ -54,6 +59,10 @@ pub struct AdminParts {
     pub clock: Clock,
     /// Ids and keys.
     pub chance: Chance,
+    /// Asks DNS.
+    pub dns: Dns,
+    /// What domains have to publish besides their keys.
+    pub wishes: DnsWishes,
 }
 
 /// The operator's changes. Cheap to clone.

@@ -220,6 +220,19 @@ mod tests {
         let client_id = client.id;
         store.create_client(client, &actor).await.unwrap();
         let auth = crate::auth::Auth::of_store(&store, &clock).await;
-        (Admin::new(AdminParts { store, blobs, auth, vault, clock, chance }), client_id, actor)
+        (
+            Admin::new(AdminParts {
+                store,
+                blobs,
+                auth,
+                vault,
+                clock,
+                chance,
+                dns: crate::dns::Dns::default(),
+                wishes: crate::admin::DnsWishes::default(),
+            }),
+            client_id,
+            actor,
+        )
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn ground(app: &App, health: &Health, worker: Option<Dispatch>) -> Gr
         renderer: app.renderer.clone(),
         limits: app.limits.clone(),
         live: app.live.clone(),
+        news: app.news.clone(),
         bodies: Bodies::new(bodies, &app.metrics),
         health: health.clone(),
         inbox_bell: app.inbox_bell.clone(),

@@ -63,6 +63,8 @@ fn parts(app: &App, bodies: &Bodies) -> Result<SmtpIngressParts, StartError> {
     };
     Ok(SmtpIngressParts {
         intake: app.intake.clone(),
+        news: app.news.clone(),
+        return_paths: app.return_paths.clone(),
         auth: app.auth.clone(),
         limits: app.limits.clone(),
         budget: bodies.budget(),

@@ -4,6 +4,7 @@ mod doors;
 mod first_start;
 mod ingress;
 mod lock;
+mod news;
 mod parts;
 mod serve;
 mod transports;

@@ -1,11 +1,12 @@
 //! Settings become parts. What a command needs and what a server needs is the same; a command just starts nothing.
 
-use super::{StartError, transports};
+use super::{StartError, news, transports};
 use crate::admin::{Admin, AdminParts};
 use crate::auth::{Auth, AuthParts};
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
+use crate::base::return_path::ReturnPaths;
 use crate::base::tasks::Tasks;
 use crate::base::trace::Traces;
 use crate::base::vault::Vault;
@@ -14,9 +15,11 @@ use crate::cache::SharedCache;
 use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
 use crate::directory::Directory;
 use crate::dispatch::Way;
+use crate::dns::Dns;
 use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::news::Desk;
 use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
@@ -82,6 +85,10 @@ pub struct App {
     pub intake: Intake,
     /// What an operator may change.
     pub admin: Admin,
+    /// Takes in what the world says of mail that went out.
+    pub news: Desk,
+    /// Return paths that name their email, where a domain is set for them.
+    pub return_paths: Option<ReturnPaths>,
     /// Rung when the inbox takes a message.
     pub inbox_bell: InboxBell,
     /// Runs requests and what outlives them; ended before the workers.
@@ -145,8 +152,12 @@ impl App {
             vault: vault.clone(),
             clock: clock.clone(),
             chance: chance.clone(),
+            dns: Dns::new(settings.dns.name_servers.clone()),
+            wishes: news::dns_wishes(&settings),
         });
         Ok(Self {
+            news: news::desk(&settings, &store, &live, &clock),
+            return_paths: news::return_paths(&settings, &vault),
             front: tasks,
             limits,
             live,
@@ -180,6 +191,7 @@ impl App {
             clock: &self.clock,
             chance: &self.chance,
             faults: &self.faults,
+            return_paths: self.return_paths.as_ref(),
         };
         transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)
     }

@@ -143,6 +143,8 @@ async fn join_other_nodes(app: &App, tasks: &Tasks) {
 
 fn upkeep_parts(app: &App) -> UpkeepParts {
     UpkeepParts {
+        admin: app.admin.clone(),
+        dns_every: app.settings.dns.check_every,
         store: app.store.clone(),
         blobs: app.blobs.clone(),
         clock: app.clock.clone(),

@@ -3,6 +3,7 @@
 use super::StartError;
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
+use crate::base::return_path::ReturnPaths;
 use crate::blobs::Blobs;
 use crate::config::{Encryption, RouteSettings, Settings, SmtpRelay, TransportKind, TransportSettings};
 use crate::dispatch::Way;
@@ -21,6 +22,7 @@ pub struct Ground<'a> {
     pub clock: &'a Clock,
     pub chance: &'a Chance,
     pub faults: &'a Faults,
+    pub return_paths: Option<&'a ReturnPaths>,
 }
 
 /// Every configured transport, with the operator's limits on it: `attempts_at_once` (`delivery.workers`) holds for each,
@@ -36,12 +38,8 @@ pub fn build(
         let transport = match &one.kind {
             TransportKind::Smtp(relay) => {
                 let connect = connect_settings(relay, &tls);
-                Transport::Smtp(SmtpTransport::new(
-                    &one.name,
-                    connect,
-                    one.max_connections,
-                    ground.faults.clone(),
-                ))
+                let smtp = SmtpTransport::new(&one.name, connect, one.max_connections, ground.faults.clone());
+                Transport::Smtp(smtp.with_return_paths(ground.return_paths.cloned()))
             }
             TransportKind::Inbox => Transport::Inbox(InboxTransport::new(
                 &one.name,

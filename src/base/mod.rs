@@ -8,6 +8,7 @@ pub mod log;
 pub mod memory;
 pub mod metrics;
 pub mod network;
+pub mod return_path;
 pub mod tasks;
 pub mod trace;
 pub mod vault;

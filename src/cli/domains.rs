@@ -4,9 +4,9 @@ use super::Place;
 use super::failure::Failure;
 use super::installation::actor;
 use super::output::{Format, or_dash, table};
-use crate::admin::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
+use crate::admin::{DkimAlgorithm, DnsRecord, DomainChange, DomainDns, NewDomain, TxtRecord};
 use crate::app::App;
-use crate::surfaces::emails_api::domain_shape;
+use crate::surfaces::emails_api::{domain_dns_shape, domain_shape};
 use clap::{Args, Subcommand, ValueEnum};
 use posthaste_model::domain::SendingDomain;
 use serde_json::{Value, json};
@@ -52,6 +52,11 @@ enum Command {
         #[arg(long, value_name = "true|false")]
         bounce_webhook_enabled: Option<bool>,
     },
+    /// Show the records to publish, and what DNS answers now
+    Dns {
+        /// The domain
+        name: String,
+    },
     /// Show the DKIM records to publish; makes keys when there are none
     Dkim {
         /// The domain
@@ -94,6 +99,10 @@ impl Domains {
                 let domain = app.admin.update_domain(&name, change, &actor()).await?;
                 format.print(&domain_shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
             }
+            Command::Dns { name } => {
+                let found = app.admin.domain_dns(&name).await?;
+                format.print(&domain_dns_shape(&found), || table(DNS_HEAD, &dns_rows(&found)))
+            }
             Command::Dkim { name, new } => {
                 let records = dkim(app, &name, new).await?;
                 format.print(&records.iter().map(record).collect(), || announcement(&records))
@@ -135,6 +144,17 @@ fn announcement(records: &[TxtRecord]) -> String {
         let _ = write!(text, "\n{}\n  {}\n", record.name, record.value);
     }
     text
+}
+
+const DNS_HEAD: &[&str] = &["STATE", "PURPOSE", "TYPE", "NAME", "VALUE", "FOUND"];
+
+fn dns_rows(found: &DomainDns) -> Vec<Vec<String>> {
+    let row = |record: &DnsRecord| {
+        let cells = [record.state.as_str(), record.purpose, record.kind, &record.name, &record.value];
+        let there = record.error.clone().unwrap_or_else(|| record.found.join(" | "));
+        cells.into_iter().map(str::to_owned).chain([there]).collect()
+    };
+    found.records.iter().map(row).collect()
 }
 
 const HEAD: &[&str] = &["NAME", "CLIENT ID", "DEFAULT FROM", "BOUNCE WEBHOOK", "CREATED"];

@@ -21,6 +21,7 @@ mod restore;
 mod send;
 mod serve;
 mod signing_keys;
+mod suppressions;
 mod templates;
 mod tokens;
 mod users;
@@ -80,6 +81,9 @@ enum Command {
     Keys(signing_keys::SigningKeys),
     /// Sending domains and their signing keys
     Domain(domains::Domains),
+    /// Addresses that are not written to
+    #[command(alias = "suppressions")]
+    Suppression(suppressions::Suppressions),
     /// Templates
     Template(templates::Templates),
     /// People who log in
@@ -134,6 +138,7 @@ impl Command {
             Self::OauthClient(clients) => clients.run(place),
             Self::Keys(keys) => keys.run(place),
             Self::Domain(domains) => domains.run(place),
+            Self::Suppression(suppressions) => suppressions.run(place),
             Self::Template(templates) => templates.run(place),
             Self::User(users) => users.run(place),
             Self::Event(events) => events.run(place),

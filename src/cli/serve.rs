@@ -7,10 +7,6 @@ use crate::base::log;
 use crate::config;
 use clap::Args;
 
-/// Settings of doors that this version does not open yet. They are known, so that one configuration serves every
-/// version; silently without effect they would mislead whoever moves an installation over.
-const WITHOUT_EFFECT: &[&str] = &["smtp.return_path_domain"];
-
 #[derive(Args)]
 pub struct Serve {
     /// What this process does: all, api, worker, smtp; several with commas or repeated
@@ -35,7 +31,6 @@ pub(super) fn serve(loaded: config::Loaded, roles: Roles, migrate: bool) -> Resu
     // The data directory first: the log is written in it.
     config::DataDirectory::prepare(&settings.data.dir).map_err(app::StartError::from)?;
     let guard = log::init(&settings.log)?;
-    warn_of_settings_without_effect(&loaded.raw);
     raise_the_open_file_limit(settings.http.max_connections + settings.smtp.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -67,18 +62,5 @@ fn raise_the_open_file_limit(connections: usize) {
         ),
         Ok(limit) => tracing::debug!(limit, "open files allowed"),
         Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
-    }
-}
-
-fn warn_of_settings_without_effect(raw: &config::Raw) {
-    for line in config::show(raw) {
-        let is_idle = WITHOUT_EFFECT.iter().any(|start| line.key.starts_with(start));
-        if is_idle && line.origin != "default" {
-            tracing::warn!(
-                key = line.key,
-                origin = line.origin,
-                "this setting has no effect in this version"
-            );
-        }
     }
 }

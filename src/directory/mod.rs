@@ -38,6 +38,7 @@ pub struct View {
     sender_configs: Memory<(ClientId, String), Option<Arc<SenderConfig>>>,
     signing_keys: Memory<(), Arc<Vec<SigningKey>>>,
     tokens: Memory<Uuid, bool>,
+    suppresses: Memory<ClientId, bool>,
 }
 
 struct Memory<K, V>(Mutex<HashMap<K, V>>);
@@ -102,6 +103,7 @@ impl View {
             sender_configs: Memory::new(),
             signing_keys: Memory::new(),
             tokens: Memory::new(),
+            suppresses: Memory::new(),
         }
     }
 
@@ -205,6 +207,16 @@ impl View {
         }
         let found = Arc::new(self.store.signing_keys().await?);
         self.signing_keys.put((), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Whether the client has a suppression list at all; its first entry raises the revision.
+    pub async fn has_suppressions(&self, client: ClientId) -> Result<bool, StoreError> {
+        if let Some(known) = self.suppresses.get(&client) {
+            return Ok(known);
+        }
+        let found = self.store.has_suppressions(client).await?;
+        self.suppresses.put(client, found);
         Ok(found)
     }
 

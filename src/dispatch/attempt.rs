@@ -4,6 +4,7 @@ use super::breaker::{Admission, Phase, Report};
 use super::caught::{Panicked, caught};
 use super::lane::{Job, Lane, Opening, PATIENCE};
 use super::record::{Attempted, Finished, Tried};
+use super::suppressed::with_left_out;
 use super::worker::Worker;
 use crate::base::metrics::BreakerState;
 use crate::base::trace::SpanKind;
@@ -72,13 +73,28 @@ impl Worker {
         }
         let Some(job) = self.wait_for_rate(lane, job).await else { return };
         let Some((job, permit)) = self.wait_for_permit(lane, job).await else { return };
-        let due: Vec<usize> = job.held.claim.due_recipients().collect();
+        let mut due: Vec<usize> = job.held.claim.due_recipients().collect();
         let started = Instant::now();
+        let left_out = match self.leave_out(&job.held.claim, &mut due).await {
+            Ok(left_out) => left_out,
+            Err(error) => {
+                lane.throttle.give_back(Instant::now());
+                let reason = format!("the suppression list cannot be read: {error}");
+                self.put_off(job, lane.name(), reason, LANE_FULL_PAUSE);
+                return;
+            }
+        };
+        if due.is_empty() && !left_out.is_empty() {
+            lane.throttle.give_back(Instant::now());
+            let outcome = Outcome::Tried { provider_message_id: None, recipients: left_out };
+            self.settle(job, lane.name(), outcome, (started, Some(permit)));
+            return;
+        }
         let message = match self.render(&job, &due).await {
             Ok(message) => message,
             Err(outcome) => {
                 lane.throttle.give_back(Instant::now());
-                self.settle(job, lane.name(), outcome, (started, Some(permit)));
+                self.settle(job, lane.name(), with_left_out(outcome, left_out), (started, Some(permit)));
                 return;
             }
         };
@@ -100,7 +116,7 @@ impl Worker {
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
             self.announce(lane, phase, trouble(&outcome));
         }
-        self.settle(job, lane.name(), outcome, (started, Some(permit)));
+        self.settle(job, lane.name(), with_left_out(outcome, left_out), (started, Some(permit)));
     }
 
     /// Waits until another email may be on its way: while outcomes wait for the store nothing further is sent, so that

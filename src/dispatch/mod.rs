@@ -16,6 +16,7 @@ mod lane;
 mod record;
 mod rounds;
 mod settings;
+mod suppressed;
 mod throttle;
 mod wall;
 mod worker;

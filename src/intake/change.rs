@@ -72,7 +72,7 @@ impl Intake {
             Content::Raw { .. } | Content::Whole { .. } => None,
         };
         let id = self.new_id(now);
-        let email = Email {
+        let mut email = Email {
             id,
             credential_id: caller.credential_id(),
             test_mode: original.test_mode || caller.credential.mode == KeyMode::Test,
@@ -86,6 +86,7 @@ impl Intake {
             decisions,
             ..original.clone()
         };
+        self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files: files.to_vec() })
     }
 

@@ -64,7 +64,7 @@ impl Intake {
         decisions.extend(send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead")));
         let mut described = files.described;
         self.link_large(&mut described, caller, id, now);
-        let email = Email {
+        let mut email = Email {
             id,
             client_id: caller.client.id,
             credential_id: caller.credential_id(),
@@ -90,6 +90,7 @@ impl Intake {
             resent_from: None,
             decisions,
         };
+        self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files: files.contents })
     }
 

@@ -14,6 +14,7 @@ mod message;
 mod raw;
 mod sender;
 mod spans;
+mod suppression;
 
 pub use batch::{BatchAccepted, BatchRule};
 pub use dry_run::DryRun;

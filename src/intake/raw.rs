@@ -76,7 +76,7 @@ impl Intake {
         }));
         let subject: String = draft.message.text("subject").unwrap_or_default();
         let (content, files) = kept(content.into());
-        let email = Email {
+        let mut email = Email {
             id,
             client_id: caller.client.id,
             credential_id: caller.credential_id(),
@@ -106,6 +106,7 @@ impl Intake {
             resent_from: None,
             decisions,
         };
+        self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files })
     }
 }

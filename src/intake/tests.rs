@@ -65,7 +65,16 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         idempotency_keep: Duration::from_secs(60),
         faults: Faults::none(),
     });
-    let admin = Admin::new(AdminParts { store, blobs, auth, vault, clock, chance });
+    let admin = Admin::new(AdminParts {
+        store,
+        blobs,
+        auth,
+        vault,
+        clock,
+        chance,
+        dns: crate::dns::Dns::default(),
+        wishes: crate::admin::DnsWishes::default(),
+    });
     admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
     Installation { admin, intake, _home: home }
 }

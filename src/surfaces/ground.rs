@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::news::Desk;
 use crate::render::Renderer;
 use crate::surfaces::http::body::Bodies;
 use crate::transports::InboxBell;
@@ -46,6 +47,8 @@ pub struct Ground {
     pub limits: Limits,
     /// News of emails.
     pub live: Live,
+    /// Takes in what the world says of mail that went out.
+    pub news: Desk,
     /// Reads bodies; all surfaces share its memory.
     pub bodies: Bodies,
     /// How the parts are.

@@ -18,6 +18,7 @@ mod mail_proxy;
 mod oauth;
 pub mod ops;
 mod outward_status;
+mod provider_webhooks;
 mod send;
 pub mod smtp_ingress;
 pub mod web;
@@ -29,7 +30,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
 /// Every surface of an API node.
-fn doors(ground: &Ground) -> [Router; 10] {
+fn doors(ground: &Ground) -> [Router; 11] {
     [
         account::router(ground),
         dashboard::router(ground),
@@ -38,6 +39,7 @@ fn doors(ground: &Ground) -> [Router; 10] {
         files::router(ground),
         inbox::router(ground),
         mail_proxy::router(ground),
+        provider_webhooks::router(ground),
         send::router(ground),
         ops::health(ground),
         web::assets(),

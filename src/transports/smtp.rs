@@ -2,6 +2,7 @@
 
 use super::health::LastHealth;
 use super::{Health, LeaseGuard, Outgoing};
+use crate::base::return_path::ReturnPaths;
 use posthaste_model::FailureCode;
 use posthaste_model::fault::{FaultPoint, Faults};
 use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
@@ -21,13 +22,19 @@ pub struct SmtpTransport {
     pool: Pool,
     health: LastHealth,
     faults: Faults,
+    return_paths: Option<ReturnPaths>,
 }
 
 impl SmtpTransport {
     /// A relay called `name`, with at most `max_connections` sessions at once. Opens none yet.
     pub fn new(name: &str, settings: ConnectSettings, max_connections: usize, faults: Faults) -> Self {
         let pool = Pool::new(settings, max_connections, IDLE_TIMEOUT, MAX_MESSAGES_PER_CONNECTION);
-        Self { name: name.into(), pool, health: LastHealth::default(), faults }
+        Self { name: name.into(), pool, health: LastHealth::default(), faults, return_paths: None }
+    }
+
+    /// The same with return paths that name their email, so that bounce messages come back to us.
+    pub fn with_return_paths(self, return_paths: Option<ReturnPaths>) -> Self {
+        Self { return_paths, ..self }
     }
 
     /// Its configured name.
@@ -37,8 +44,10 @@ impl SmtpTransport {
 
     pub(super) async fn send(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Outcome {
         let recipients = outgoing.addresses();
+        let email = &outgoing.claim.email;
+        let return_path = self.return_paths.as_ref().map(|paths| paths.address(email.id));
         let envelope = Envelope {
-            mail_from: outgoing.claim.email.from.address.as_str(),
+            mail_from: return_path.as_deref().unwrap_or(email.from.address.as_str()),
             recipients: &recipients,
             size: outgoing.message.len(),
             body_8bit: outgoing.is_8bit,

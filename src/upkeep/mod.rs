@@ -3,6 +3,7 @@
 
 mod orphans;
 
+use crate::admin::Admin;
 use crate::base::clock::Clock;
 use crate::base::tasks::Tasks;
 use crate::blobs::Blobs;
@@ -43,6 +44,10 @@ pub struct UpkeepParts {
     pub bodies: Duration,
     /// How long records are kept, unless their client says otherwise.
     pub records: Duration,
+    /// Switches to new signing keys.
+    pub admin: Admin,
+    /// Between two looks for these in DNS.
+    pub dns_every: Duration,
     /// Crash points.
     pub faults: Faults,
 }
@@ -56,6 +61,20 @@ pub fn start(parts: UpkeepParts, tasks: &Tasks) {
             while !stop.is_cancelled() {
                 let round = parts.round(&stop).await;
                 rest(&stop, told(round, "old email could not be removed, it is tried again"), ROUND).await;
+            }
+            Ok::<(), Infallible>(())
+        }
+    });
+    let (stop, signing) = (tasks.token(), parts.clone());
+    tasks.supervise("upkeep.signing_keys", move || {
+        let (parts, stop) = (signing.clone(), stop.clone());
+        async move {
+            while !stop.is_cancelled() {
+                let switched = parts.admin.switch_to_published_keys().await;
+                if let Err(refusal) = switched {
+                    tracing::warn!(?refusal, "signing keys could not be looked after, it is tried again");
+                }
+                rest(&stop, true, parts.dns_every).await;
             }
             Ok::<(), Infallible>(())
         }

@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod mail_proxy;
 mod moving;
+mod news;
 mod oauth;
 mod object_store;
 mod operations;

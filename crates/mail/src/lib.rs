@@ -11,6 +11,7 @@ pub mod header;
 pub mod message;
 pub mod mime_sniff;
 pub mod raw;
+pub mod report;
 pub mod text_from_html;
 pub mod view;
 

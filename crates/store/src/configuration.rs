@@ -179,6 +179,18 @@ impl Store {
         on_engine!(self, engine => engine.add_dkim_key(key, actor.clone()).await)
     }
 
+    /// Lets a key sign in the place of the domain's others of its algorithm, which go on signing what was accepted with
+    /// them; `NotFound` without it.
+    pub async fn activate_dkim_key(
+        &self,
+        domain: &str,
+        selector: &str,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        let (domain, selector) = (domain.to_owned(), selector.to_owned());
+        on_engine!(self, engine => engine.activate_dkim_key(domain, selector, actor.clone()).await)
+    }
+
     /// A domain's DKIM keys, oldest first.
     pub async fn dkim_keys(&self, domain: &str) -> Result<Vec<DkimKey>, StoreError> {
         on_engine!(self, engine => engine.dkim_keys(domain).await)

@@ -3,6 +3,7 @@
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::attempt::Settlement;
 use posthaste_model::email::RecipientState;
+use posthaste_model::news::overall;
 use posthaste_model::{ClientId, EmailId, RecipientStatus, Status, Timestamp};
 use std::sync::Arc;
 
@@ -37,6 +38,28 @@ pub(crate) fn next_status(from: Status, to: Status) -> Option<Status> {
     }
 }
 
+/// What an outcome makes of an email, and whether that is more than the outcome itself knew: news that came before it
+/// (the provider had the mail although nobody was told) counts once nobody is to be tried any more.
+pub(crate) fn outcome_status(
+    from: Status,
+    wanted: Status,
+    recipients: Option<&[RecipientState]>,
+) -> (Option<Status>, bool) {
+    let Some(states) = recipients.filter(|states| !states.iter().any(|state| state.status.is_open())) else {
+        return (next_status(from, wanted), false);
+    };
+    // Where every recipient left was erased meanwhile there is nobody to try again.
+    let wanted = if wanted == Status::Queued { Status::Failed } else { wanted };
+    match (next_status(from, wanted), overall(states)) {
+        (Some(status), better) if Status::Sent.may_become(better) && better != Status::Failed => {
+            let by_way_of_sent = !matches!(status, Status::Delivered | Status::Bounced | Status::Complained);
+            let follows = by_way_of_sent || status.may_become(better);
+            (Some(if follows { better } else { status }), follows && better != wanted)
+        }
+        (status, _) => (status, false),
+    }
+}
+
 /// Whether a recipient is in such a state; of unchanged ones (`None`) all are queued.
 pub(crate) fn anybody(recipients: Option<&[RecipientState]>, such: impl Fn(RecipientStatus) -> bool) -> bool {
     recipients.map_or(such(RecipientStatus::Queued), |states| states.iter().any(|state| such(state.status)))
@@ -65,6 +88,35 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn news_that_came_before_the_outcome_counts() {
+        let states = |statuses: &[RecipientStatus]| -> Vec<RecipientState> {
+            let at = Timestamp::from_millis(0);
+            let state = |status: &RecipientStatus| RecipientState {
+                status: *status,
+                last_reply: None,
+                failure_code: None,
+                updated_at: at,
+            };
+            statuses.iter().map(state).collect()
+        };
+        use RecipientStatus::{Cancelled, Delivered, Failed, Queued, Sent};
+        let of = |wanted, statuses: &[RecipientStatus]| {
+            outcome_status(Status::Processing, wanted, Some(&states(statuses)))
+        };
+        assert_eq!(of(Status::Sent, &[Sent]), (Some(Status::Sent), false));
+        assert_eq!(of(Status::Sent, &[Delivered]), (Some(Status::Delivered), true));
+        assert_eq!(
+            of(Status::Queued, &[Delivered]),
+            (Some(Status::Delivered), true),
+            "it need not be tried again"
+        );
+        assert_eq!(of(Status::Failed, &[Delivered]), (Some(Status::Delivered), true), "it arrived after all");
+        assert_eq!(of(Status::Failed, &[Failed]), (Some(Status::Failed), false));
+        assert_eq!(of(Status::Queued, &[Cancelled]), (Some(Status::Failed), false));
+        assert_eq!(of(Status::Sent, &[Delivered, Queued]), (Some(Status::Sent), false));
+    }
 
     #[test]
     fn news_is_not_undone_and_sent_never_goes_back() {

@@ -103,6 +103,9 @@ pub static KEYS: &[Key] = &[
     key("webhooks", "give_up_after", Kind::Duration, "24h", "How long one notification is tried."),
     key("webhooks", "disable_after", Kind::Duration, "5d", "A client's webhook of which no call has succeeded for so long is switched off."),
 
+    key("dns", "name_servers", Kind::List, "", "Name servers that are asked (127.0.0.1:53); those of the machine when not set."),
+    key("dns", "check_every", Kind::Duration, "10m", "How often DNS is looked at for new signing keys."),
+
     key("idempotency", "keep", Kind::Duration, "24h", "How long an Idempotency-Key is remembered."),
 
     key("eo", "attention_after", Kind::Duration, "5m", "How long an email may wait before the report asks for attention."),

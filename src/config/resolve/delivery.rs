@@ -2,8 +2,8 @@
 
 use super::Resolver;
 use crate::config::settings::{
-    AttachmentSettings, DeliverySettings, IdempotencySettings, RetentionSettings, WebhookEndpoint,
-    WebhookSettings,
+    AttachmentSettings, DeliverySettings, DnsSettings, IdempotencySettings, RetentionSettings,
+    WebhookEndpoint, WebhookSettings,
 };
 use crate::config::value::Bytes;
 use crate::outbound::Target;
@@ -87,6 +87,13 @@ impl Resolver<'_> {
             retry_schedule: self.schedule("webhooks.retry_schedule"),
             give_up_after: self.wait("webhooks.give_up_after"),
             disable_after: self.wait("webhooks.disable_after"),
+        }
+    }
+
+    pub(super) fn dns(&mut self) -> DnsSettings {
+        DnsSettings {
+            name_servers: self.written("dns.name_servers").unwrap_or_default(),
+            check_every: self.wait("dns.check_every"),
         }
     }
 

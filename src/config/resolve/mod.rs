@@ -31,6 +31,7 @@ pub(super) fn resolve(raw: &Raw, directory: &Path, faults: &mut Vec<Fault>) -> S
         attachments: r.attachments(),
         webhooks: r.webhooks(),
         idempotency: r.idempotency(),
+        dns: r.dns(),
         eo: r.eo(),
         oauth: r.oauth(),
         otel: r.otel(),

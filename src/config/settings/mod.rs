@@ -39,6 +39,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// Idempotency keys.
     pub idempotency: IdempotencySettings,
+    /// DNS.
+    pub dns: DnsSettings,
     /// The organizers' reports.
     pub eo: EoSettings,
     /// The OAuth API.
@@ -186,6 +188,15 @@ pub struct SmtpSettings {
     pub hostname: String,
     /// The domain of our return paths.
     pub return_path_domain: Option<Domain>,
+}
+
+/// DNS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsSettings {
+    /// Whom to ask; nobody: the machine's.
+    pub name_servers: Vec<SocketAddr>,
+    /// Between two looks for new signing keys.
+    pub check_every: Duration,
 }
 
 /// Outbound webhooks.

@@ -4,7 +4,7 @@
 mod eo_events;
 mod shapes;
 
-pub use shapes::{domain as domain_shape, key as key_shape};
+pub use shapes::{domain as domain_shape, domain_dns as domain_dns_shape, key as key_shape};
 
 use super::emails::{call, not_found};
 use super::list::query;
@@ -46,6 +46,7 @@ pub(super) fn routes() -> Router<EmailsApi> {
         .route("/api/domains", get(domains).post(create_domain))
         .route("/api/domains/{name}", patch(change_domain))
         .route("/api/eo-events", get(eo_events::list).post(eo_events::create))
+        .route("/api/domains/{name}/dns", get(domain_dns))
         .route("/api/audit", get(audit))
         .route("/api/recipients/{address}", delete(erase_recipient))
 }
@@ -289,6 +290,20 @@ async fn change_domain(
         .await?;
         let changed = api.admin.update_domain(&name, change, &actor(&caller, &exchange)).await;
         Ok(answer::json(StatusCode::OK, &shapes::domain(&changed.map_err(refusals::problem)?)))
+    })
+    .await
+}
+
+/// `GET /api/domains/{name}/dns`: the records to publish, and what DNS answers now.
+async fn domain_dns(
+    State(api): State<EmailsApi>,
+    Segment(name): Segment,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    call(&api, &parts, Permission::Admin, async |_, _| {
+        let found = api.admin.domain_dns(&name).await.map_err(refusals::problem)?;
+        Ok(answer::json(StatusCode::OK, &shapes::domain_dns(&found)))
     })
     .await
 }

@@ -16,11 +16,13 @@ mod refusals;
 mod send;
 mod shapes;
 mod stream;
+mod suppressions;
 mod templates;
 mod webhooks;
 
-pub use admin_calls::{domain_shape, key_shape};
+pub use admin_calls::{domain_dns_shape, domain_shape, key_shape};
 pub use shapes::template as template_shape;
+pub use suppressions::suppression_shape;
 
 use crate::admin::Admin;
 use crate::auth::Auth;
@@ -36,7 +38,7 @@ use crate::render::Renderer;
 use crate::surfaces::Ground;
 use crate::surfaces::http::body::Bodies;
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use posthaste_model::Rate;
 use posthaste_store::Store;
 use std::sync::Arc;
@@ -134,6 +136,8 @@ impl EmailsApi {
             .route("/api/templates", post(templates::put).get(templates::list))
             .route("/api/templates/{code}", get(templates::show).delete(templates::delete))
             .route("/api/templates/{code}/preview", post(templates::preview))
+            .route("/api/suppressions", get(suppressions::list).post(suppressions::add))
+            .route("/api/suppressions/{email}", delete(suppressions::remove))
             .merge(webhooks::routes())
             .merge(admin_calls::routes())
             .route("/api/openapi.json", get(docs::document))

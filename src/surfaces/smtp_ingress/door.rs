@@ -1,6 +1,7 @@
 //! One session's decisions: who it is, whom it may send as, and what became of its messages.
 
 use super::envelope::{hop, wishes};
+use super::returned::{self, Purpose};
 use super::{SmtpIngress, refusals};
 use crate::auth::{AuthError, Caller};
 use crate::base::correlation::CorrelationId;
@@ -32,12 +33,14 @@ pub(super) struct Door {
     sending: Option<Caller>,
     /// How that sender stands against its limit.
     stand: Option<String>,
+    /// What the transaction under way is for.
+    purpose: Purpose,
     hold: Option<BodyHold>,
 }
 
 impl Door {
     pub(super) fn new(ingress: SmtpIngress) -> Self {
-        Self { ingress, caller: None, sending: None, stand: None, hold: None }
+        Self { ingress, caller: None, sending: None, stand: None, purpose: Purpose::Open(None), hold: None }
     }
 
     /// Who is sending: the login if it still holds, else the network.
@@ -76,6 +79,30 @@ impl Door {
                     stand.map(|stand| format!("{} of {} messages left", stand.remaining, stand.limit));
                 Ok(())
             }
+        }
+    }
+
+    /// Whether this sender may send; the refusal and the word it is counted under.
+    async fn judge_sender(&mut self, facts: &Facts, mail: &MailFrom) -> Result<(), (Reply, &'static str)> {
+        let caller = self.who(facts).await.map_err(|reply| (reply, "unauthorized"))?;
+        let Some(sender) = &mail.sender else { return Err((refusals::null_sender(), "null_sender")) };
+        self.count(facts, &caller).await.map_err(|reply| (reply, "rate_limited"))?;
+        let judged = self.ingress.intake.may_send_as(&caller, sender).await;
+        judged.map_err(|refusal| (refusals::reply_to(&refusal), refusals::code(&refusal)))?;
+        self.sending = Some(caller);
+        Ok(())
+    }
+
+    /// Counts a message of somebody who is nobody to us against the limit of the address.
+    async fn count_stranger(&self, facts: &Facts) -> Result<(), Reply> {
+        let ingress = &self.ingress;
+        let address = (LimitKey::address(Scope::Address, facts.peer.ip()), ingress.per_address);
+        match ingress.limits.check_all(&[address], ingress.clock.now()).await {
+            Some(refused) if !refused.allowed => {
+                ingress.metrics.rate_limited(SURFACE);
+                Err(refusals::too_many(&refused))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -141,19 +168,21 @@ impl Handler for Door {
     }
 
     async fn sender(&mut self, facts: &Facts, mail: &MailFrom) -> Result<(), Reply> {
-        let caller = self.who(facts).await.map_err(|reply| self.refused(reply, "unauthorized"))?;
-        let Some(sender) = &mail.sender else {
-            return Err(self.refused(refusals::null_sender(), "null_sender"));
-        };
-        self.count(facts, &caller).await?;
-        let judged = self.ingress.intake.may_send_as(&caller, sender).await;
-        judged.map_err(|refusal| self.refused(refusals::reply_to(&refusal), refusals::code(&refusal)))?;
-        self.sending = Some(caller);
+        let judged = self.judge_sender(facts, mail).await;
+        if let Err((refusal, code)) = judged {
+            // A return path takes mail from anybody; whoever names another recipient hears this refusal then.
+            if self.ingress.return_paths.is_none() || refusal.code / 100 == 4 {
+                return Err(self.refused(refusal, code));
+            }
+            self.count_stranger(facts).await?;
+            self.purpose = Purpose::Open(Some(refusal));
+        }
         Ok(())
     }
 
-    async fn recipient(&mut self, _: &MailFrom, _: &RcptTo) -> Result<(), Reply> {
-        Ok(())
+    async fn recipient(&mut self, _: &MailFrom, to: &RcptTo) -> Result<(), Reply> {
+        let added = self.purpose.add(&self.ingress, &to.address);
+        added.map_err(|reply| self.refused(reply, "recipient"))
     }
 
     async fn room(&mut self, bytes: usize) -> Result<(), Reply> {
@@ -165,6 +194,9 @@ impl Handler for Door {
         // The message is copied once, with its Received line before it.
         if let Err(reply) = self.room(message.content.len() * 2).await {
             return reply;
+        }
+        if let Purpose::News(returned) = &self.purpose {
+            return returned::take(&self.ingress, returned, &message).await;
         }
         match self.accept(facts, message).await {
             Ok(id) => {
@@ -178,6 +210,7 @@ impl Handler for Door {
     fn reset(&mut self) {
         self.sending = None;
         self.stand = None;
+        self.purpose = Purpose::Open(None);
         self.hold = None;
     }
 

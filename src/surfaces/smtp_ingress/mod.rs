@@ -5,6 +5,7 @@ mod door;
 mod envelope;
 mod listener;
 mod refusals;
+mod returned;
 
 pub use listener::{BoundIngress, bind};
 
@@ -13,8 +14,10 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
 use crate::base::network::Network;
+use crate::base::return_path::ReturnPaths;
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::news::Desk;
 use crate::surfaces::http::body::BodyBudget;
 use posthaste_model::Rate;
 use posthaste_smtp::server::ServerSettings;
@@ -24,6 +27,10 @@ use std::sync::Arc;
 pub struct SmtpIngressParts {
     /// The way in.
     pub intake: Intake,
+    /// Takes in bounce messages and complaints.
+    pub news: Desk,
+    /// The addresses that these come to, where a domain is set for them.
+    pub return_paths: Option<ReturnPaths>,
     /// Who is calling.
     pub auth: Auth,
     /// Sliding windows.

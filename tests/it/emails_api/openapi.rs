@@ -91,6 +91,7 @@ fn success(id: &str) -> Option<String> {
         "createDomain" => json!({"name": "fresh.example", "default_from": "a@fresh.example"}),
         "createWebhook" => json!({"url": "https://example.com/hook", "events": ["email.sent"]}),
         "changeWebhook" => json!({"events": ["*"]}),
+        "addSuppression" => json!({"email": "fresh@client.com", "reason": "asked to"}),
         "changeDomain" => json!({"bounce_webhook_enabled": false}),
         _ => return None,
     };
@@ -118,6 +119,8 @@ impl Made {
         let client = if self.email == self.key { &self.key } else { "default" };
         let path = path.replace("{client}", client);
         let path = path.replace("{address}", "gone@client.com");
+        let listed = if self.email == self.key { "nobody@client.com" } else { "listed@client.com" };
+        let path = path.replace("{email}", listed);
         if operation == "getEmail" { format!("{path}?wait=1s") } else { path }
     }
 }
@@ -130,6 +133,7 @@ fn make(documented: &Documented) -> Made {
     let answer = server.post_with("/api/templates", &admin, &template);
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
     let key = server.post_with("/api/keys", &admin, &json!({"client": "default"})).expect(201).json();
+    server.post_with("/api/suppressions", &admin, &json!({"email": "listed@client.com"}));
     let mut email = email_to("user@client.com", "x");
     email["send_at"] = json!(crate::harness::soon(std::time::Duration::from_secs(3600)));
     let (webhook, delivery) = told(documented);
@@ -189,6 +193,7 @@ fn each_operation_answers_as_documented() {
             judge(Some(404), &documented.admin, &nowhere, &body);
             let undecodable = path.replace("{id}", "%ff").replace("{code}", "%ff").replace("{name}", "%ff");
             let undecodable = undecodable.replace("{client}", "%ff").replace("{delivery}", "%ff");
+            let undecodable = undecodable.replace("{email}", "%ff");
             judge(Some(404), &documented.admin, &undecodable, &body);
         }
         if described["requestBody"].is_object() {

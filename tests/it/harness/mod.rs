@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod http;
 pub mod installation;
 pub mod message;
+pub mod name_server;
 pub mod object_store;
 pub mod postfix;
 pub mod postgres;

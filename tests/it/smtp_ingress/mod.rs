@@ -12,7 +12,7 @@ use crate::harness::smtp::Session;
 use crate::harness::{Server, eventually};
 
 /// Where the server takes SMTP; `name` is `smtp` or `smtps`.
-fn address_of(server: &Server, name: &str) -> SocketAddr {
+pub fn address_of(server: &Server, name: &str) -> SocketAddr {
     let file = server.data().join("run").join(format!("{name}.addr"));
     eventually("the SMTP listener's address", || std::fs::read_to_string(&file).ok()?.trim().parse().ok())
 }

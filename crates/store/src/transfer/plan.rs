@@ -18,7 +18,7 @@ pub(crate) struct Part {
 
 /// Every table of the source that is known here. Those that yield nothing are made anew: the index behind the lists
 /// from the heads, numbers and ranges of numbers not at all.
-pub(crate) const TABLES: [&str; 32] = [
+pub(crate) const TABLES: [&str; 35] = [
     "installation",
     "clients",
     "credentials",
@@ -50,6 +50,9 @@ pub(crate) const TABLES: [&str; 32] = [
     "sessions",
     "eo_events",
     "eo_deliveries",
+    "suppressions",
+    "news",
+    "webhook_tokens",
     "migrations",
 ];
 
@@ -78,7 +81,7 @@ impl Part {
 }
 
 /// All parts, in an order in which each may be written.
-pub(crate) const PARTS: [Part; 28] = [
+pub(crate) const PARTS: [Part; 31] = [
     Part {
         table: "clients",
         columns: &[
@@ -204,6 +207,32 @@ pub(crate) const PARTS: [Part; 28] = [
         select: "SELECT id, event_id, client_id, user_id, email_id, to_email, subject, filter, language, resent_from,
                 created_at, noticed_at, seen_at
             FROM eo_deliveries",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "suppressions",
+        columns: &[
+            ("n", Big), ("client_id", Id), ("address_key", Bytes), ("stream", Text), ("email", Text), ("reason", Text),
+            ("evidence", Text), ("created_at", Big), ("expires_at", Big),
+        ],
+        select: "SELECT s.n, c.id, s.address_key, s.stream, s.email, s.reason, s.evidence, s.created_at, s.expires_at
+            FROM suppressions s JOIN clients c ON c.n = s.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "news",
+        columns: &[
+            ("n", Big), ("source", Text), ("key", Text), ("received_at", Big), ("at", Big), ("kind", Text),
+            ("client_id", Id), ("email_id", Id), ("address_key", Bytes), ("raw", Text),
+        ],
+        select: "SELECT w.n, w.source, w.key, w.received_at, w.at, w.kind, c.id, w.email_id, w.address_key, w.raw
+            FROM news w LEFT JOIN clients c ON c.n = w.client",
+        makes: Makes::Row,
+    },
+    Part {
+        table: "webhook_tokens",
+        columns: &[("token", Text), ("body", Bytes), ("keep_until", Big)],
+        select: "SELECT token, body, keep_until FROM webhook_tokens",
         makes: Makes::Row,
     },
     Part {

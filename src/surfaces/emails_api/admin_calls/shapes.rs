@@ -1,6 +1,6 @@
 //! The JSON of the operator's calls. No hash of a key and no sealed secret can get in here: each field is named.
 
-use crate::admin::{AuditEntry, Erased, KeyChange};
+use crate::admin::{AuditEntry, DnsRecord, DomainDns, Erased, KeyChange};
 use crate::config::duration_text;
 use posthaste_model::client::Client;
 use posthaste_model::credential::Credential;
@@ -54,6 +54,28 @@ pub fn domain(domain: &SendingDomain) -> Value {
         "default_from": domain.default_from,
         "bounce_webhook_enabled": domain.bounce_webhook_enabled,
         "created_at": domain.created_at,
+    })
+}
+
+/// A domain's records and how they stand. The command line prints the same.
+pub fn domain_dns(found: &DomainDns) -> Value {
+    let record = |record: &DnsRecord| {
+        json!({
+            "purpose": record.purpose,
+            "type": record.kind,
+            "name": record.name,
+            "value": record.value,
+            "selector": record.selector,
+            "active": record.is_active,
+            "state": record.state.as_str(),
+            "found": record.found,
+            "error": record.error,
+        })
+    };
+    json!({
+        "domain": found.domain,
+        "checked_at": found.checked_at,
+        "records": found.records.iter().map(record).collect::<Vec<_>>(),
     })
 }
 

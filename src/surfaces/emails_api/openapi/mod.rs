@@ -59,6 +59,7 @@ fn tags() -> Value {
         {"name": "emails", "description": "Send, watch, take back."},
         {"name": "events", "description": "What became of the mail: called to you, streamed, or fetched."},
         {"name": "templates", "description": "Texts with variables, in versions."},
+        {"name": "suppressions", "description": "Addresses that are not written to."},
         {"name": "administration", "description": "Clients, keys, domains and the audit; permission `admin`."},
         {"name": "documentation", "description": "This document."},
     ])

@@ -331,6 +331,50 @@ pub const OPERATIONS: &[Operation] = &[
         ..ADMIN
     },
     Operation {
+        path: "/api/domains/{name}/dns",
+        id: "getDomainDns",
+        summary: "The records to publish for a domain, and what DNS answers now",
+        answers: &[(200, "DomainDns", "The records")],
+        ..ADMIN
+    },
+    Operation {
+        path: "/api/suppressions",
+        id: "listSuppressions",
+        summary: "The addresses that are not written to, newest first",
+        tag: "suppressions",
+        query: &[
+            ("email", TEXT, "only this address"),
+            ("reason", TEXT, "only entries with this reason"),
+            ("limit", LIMIT, "entries of a page"),
+            ("cursor", TEXT, "`next_cursor` of the page before"),
+        ],
+        answers: &[(200, "SuppressionList", "A page")],
+        more_problems: &[problem::VALIDATION_FAILED],
+        ..GET
+    },
+    Operation {
+        path: "/api/suppressions",
+        id: "addSuppression",
+        summary: "Enter an address: mail to it is accepted and ends `failed`, `suppressed`",
+        tag: "suppressions",
+        body: Body::Json("NewSuppression"),
+        answers: &[
+            (201, "Suppression", "Entered"),
+            (200, "Suppression", "It stood already and says this now"),
+        ],
+        ..POST
+    },
+    Operation {
+        method: "delete",
+        path: "/api/suppressions/{email}",
+        id: "removeSuppression",
+        summary: "Take an address off",
+        tag: "suppressions",
+        query: &[("stream", TEXT, "of this stream only")],
+        answers: &[(204, "", "Taken off")],
+        ..POST
+    },
+    Operation {
         path: "/api/audit",
         id: "listAudit",
         summary: "Who did what, when, from where",

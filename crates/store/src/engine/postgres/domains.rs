@@ -114,6 +114,24 @@ impl Postgres {
         .await
     }
 
+    pub(crate) async fn activate_dkim_key(
+        &self,
+        domain: String,
+        selector: String,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let (domain, selector, actor) = (&domain, &selector, &actor);
+        self.write(1, |db| async move {
+            let sql = "UPDATE dkim_keys SET is_active = (selector = $2) WHERE domain = $1 AND algorithm =
+                (SELECT algorithm FROM dkim_keys WHERE domain = $1 AND selector = $2)";
+            if db.run(sql, &[domain, selector]).await? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            changed(&db, actor, "dkim_key.activate", domain, Some(selector)).await
+        })
+        .await
+    }
+
     pub(crate) async fn dkim_keys(&self, domain: &str) -> Result<Vec<DkimKey>, StoreError> {
         self.read(|db| async move {
             let sql = "SELECT domain, selector, sealed_key, algorithm, is_active, created_at FROM dkim_keys

@@ -18,6 +18,7 @@ use crate::record::finders::numbers_of;
 use crate::record::{erase_head, states_json, states_of, status_code, status_of, withdraw};
 use crate::upkeep::ErasureReport;
 use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::suppression::address_key;
 use posthaste_model::{ClientId, Status, Timestamp};
 use uuid::Uuid;
 
@@ -75,6 +76,7 @@ impl Postgres {
                 erase_one(&db, (client, id), address, now, &mut report, &mut counts).await?;
             }
             erase_inbox(&db, client, address, &mut report).await?;
+            erase_suppressions(&db, client, address).await?;
             counts.flush(&db).await?;
             Ok(report)
         })
@@ -115,6 +117,7 @@ async fn erase_one(
     }
     let new = head.into_bytes();
     change_head(db, (client, id), old, &new).await?;
+    db.run("UPDATE news SET raw = NULL WHERE email_id = $1 AND raw IS NOT NULL", &[&id]).await?;
     report.events += clear_events(db, (client, id), at(&row, 6)?, at(&row, 7)?).await?;
     // What webhooks were told names the recipient; it is not told again.
     db.run("DELETE FROM webhook_deliveries WHERE email_id = $1", &[&id]).await?;
@@ -200,5 +203,16 @@ async fn erase_inbox(
     }
     report.inbox_messages += hashes.len() as u64;
     report.blobs.extend(unused(db, &hashes).await?);
+    Ok(())
+}
+
+/// The address stays suppressed by its key alone: who was erased must not be written to again.
+async fn erase_suppressions(db: &Session, client: Uuid, address: &str) -> Result<(), Trouble> {
+    let sql = "UPDATE suppressions SET email = NULL, evidence = NULL
+        WHERE client_id = $1 AND address_key = $2 AND email IS NOT NULL";
+    db.run(sql, &[&client, &address_key(address).as_slice()]).await?;
+    // What was said of mail to them may quote anything.
+    let sql = "UPDATE news SET raw = NULL WHERE address_key = $1 AND raw IS NOT NULL";
+    db.run(sql, &[&address_key(address).as_slice()]).await?;
     Ok(())
 }

@@ -55,6 +55,16 @@ const MIGRATIONS: &[Migration] = &[
         name: "0008_people",
         sql: include_str!("../../../migrations/postgres/0008_people.sql"),
     },
+    Migration {
+        number: 9,
+        name: "0009_suppressions",
+        sql: include_str!("../../../migrations/postgres/0009_suppressions.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "0010_news",
+        sql: include_str!("../../../migrations/postgres/0010_news.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::state::{Changes, State};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::outcome::{CancelResult, SettleResult, anybody, next_status};
+use crate::outcome::{CancelResult, SettleResult, anybody, outcome_status};
 use crate::record::{apply_changes, states_json, states_of, status_of};
 use posthaste_model::attempt::Settlement;
 use posthaste_model::email::RecipientState;
@@ -61,13 +61,9 @@ fn settle(changes: &mut Changes, mut state: State, settlement: &Settlement) -> R
         return Ok(SettleResult::Fenced);
     }
     let recipients = recipients_after(&state, settlement)?;
-    // Where every recipient left was erased meanwhile there is nobody to try again.
-    let is_over = !anybody(recipients.as_deref(), RecipientStatus::is_open);
     let is_left = anybody(recipients.as_deref(), |status| status == RecipientStatus::Queued);
-    let wanted =
-        if is_over && settlement.status == Status::Queued { Status::Failed } else { settlement.status };
     let before = state.status;
-    let Some(status) = next_status(before, wanted) else {
+    let (Some(status), is_news) = outcome_status(before, settlement.status, recipients.as_deref()) else {
         tracing::error!(
             email.id = %settlement.email_id,
             from = before.as_str(),
@@ -84,6 +80,10 @@ fn settle(changes: &mut Changes, mut state: State, settlement: &Settlement) -> R
     }
     let due_at = settlement.next_attempt_at.filter(|_| is_left && status != Status::Failed);
     write(&mut state, settlement, status, due_at);
+    if is_news {
+        // What arrived has not failed, whatever the last attempt saw.
+        state.fail(None);
+    }
     changes.push(state, before);
     Ok(SettleResult::Recorded)
 }

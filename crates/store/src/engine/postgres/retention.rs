@@ -229,6 +229,16 @@ async fn step(db: &Session, pasts: &[Past], now: Timestamp, limit: usize) -> Res
     step.idempotency_keys = drop_keys(db, now, limit).await?;
     let silent = now.minus(FORGET_WORKERS).millis();
     db.run("DELETE FROM workers WHERE last_seen < $1", &[&silent]).await?;
+    // News is kept as long as the records of the client that keeps them longest.
+    let before = pasts.iter().map(|past| past.records).min().unwrap_or(i64::MIN);
+    let sql = "DELETE FROM news WHERE n IN (SELECT n FROM news WHERE received_at < $1 LIMIT $2)";
+    db.run(sql, &[&before, &limit]).await?;
+    let sql = "DELETE FROM webhook_tokens
+        WHERE token IN (SELECT token FROM webhook_tokens WHERE keep_until <= $1 LIMIT $2)";
+    db.run(sql, &[&now.millis(), &limit]).await?;
+    let sql = "DELETE FROM suppressions
+        WHERE n IN (SELECT n FROM suppressions WHERE expires_at <= $1 LIMIT $2)";
+    db.run(sql, &[&now.millis(), &limit]).await?;
     Ok(step)
 }
 

@@ -103,6 +103,26 @@ impl Sqlite {
         .await
     }
 
+    pub(crate) async fn activate_dkim_key(
+        &self,
+        domain: String,
+        selector: String,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        self.write_alone(move |tx| {
+            let changed = tx.connection.execute(
+                "UPDATE dkim_keys SET is_active = (selector = ?2) WHERE domain = ?1 AND algorithm =
+                    (SELECT algorithm FROM dkim_keys WHERE domain = ?1 AND selector = ?2)",
+                params![domain, selector],
+            )?;
+            if changed == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            tx.changed(&actor, "dkim_key.activate", &domain, Some(&selector))
+        })
+        .await
+    }
+
     pub(crate) async fn dkim_keys(&self, domain: &str) -> Result<Vec<DkimKey>, StoreError> {
         let domain = domain.to_owned();
         self.readers

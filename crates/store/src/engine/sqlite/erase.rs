@@ -16,6 +16,7 @@ use crate::record::{erase_head, states_json, states_of, status_code, withdraw};
 use crate::upkeep::ErasureReport;
 use posthaste_model::email::BlobHash;
 use posthaste_model::event::{EventKind, NewEvent};
+use posthaste_model::suppression::address_key;
 use posthaste_model::{ClientId, Status, Timestamp};
 use rusqlite::params;
 
@@ -105,6 +106,7 @@ fn erase_of_clients(
             }
         }
         erase_inbox(tx, client, address, &mut report)?;
+        erase_suppressions(tx, client, address)?;
     }
     Ok(report)
 }
@@ -133,6 +135,9 @@ fn erase_one(
     let new = head.into_bytes();
     tx.connection.execute("UPDATE bodies SET head = ?2 WHERE n = ?1", params![n, new])?;
     finders::add(tx.connection, state.place.client, n, &new)?;
+    let id: [u8; 16] =
+        tx.connection.query_row("SELECT id FROM emails WHERE n = ?1", [n], |row| row.get(0))?;
+    tx.connection.execute("UPDATE news SET raw = NULL WHERE email_id = ?1 AND raw IS NOT NULL", [id])?;
     report.events += tx.connection.execute(CLEAR_EVENTS, params![state.chain.last])? as u64;
     // What webhooks were told names the recipient; it is not told again.
     tx.connection.execute(
@@ -189,5 +194,20 @@ fn erase_inbox(tx: &Tx<'_>, client: i64, address: &str, report: &mut ErasureRepo
             report.blobs.push(blob);
         }
     }
+    Ok(())
+}
+
+/// The address stays suppressed by its key alone: who was erased must not be written to again.
+fn erase_suppressions(tx: &Tx<'_>, client: i64, address: &str) -> Result<(), Trouble> {
+    tx.connection.execute(
+        "UPDATE suppressions SET email = NULL, evidence = NULL
+         WHERE client = ?1 AND address_key = ?2 AND email IS NOT NULL",
+        params![client, address_key(address)],
+    )?;
+    // What was said of mail to them may quote anything.
+    tx.connection.execute(
+        "UPDATE news SET raw = NULL WHERE address_key = ?1 AND raw IS NOT NULL",
+        [address_key(address)],
+    )?;
     Ok(())
 }

@@ -48,6 +48,12 @@ const MIGRATIONS: &[Migration] = &[
         name: "0007_people",
         sql: include_str!("../../../migrations/sqlite/0007_people.sql"),
     },
+    Migration {
+        number: 8,
+        name: "0008_suppressions",
+        sql: include_str!("../../../migrations/sqlite/0008_suppressions.sql"),
+    },
+    Migration { number: 9, name: "0009_news", sql: include_str!("../../../migrations/sqlite/0009_news.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -5,7 +5,7 @@ use super::rows::{State, state_by_id, state_of_client};
 use super::trouble::Trouble;
 use super::tx::{Chain, Tx, client_number};
 use crate::StoreError;
-use crate::outcome::{CancelResult, SettleResult, anybody, next_status};
+use crate::outcome::{CancelResult, SettleResult, anybody, outcome_status};
 use crate::record::{apply_changes, failure_code, states_json, states_of, status_code};
 use posthaste_model::attempt::Settlement;
 use posthaste_model::email::RecipientState;
@@ -44,12 +44,9 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
         return Ok(SettleResult::Fenced);
     }
     let recipients = recipients_after(&state, settlement)?;
-    // Where every recipient left was erased meanwhile there is nobody to try again.
-    let is_over = !anybody(recipients.as_deref(), RecipientStatus::is_open);
     let is_left = anybody(recipients.as_deref(), |status| status == RecipientStatus::Queued);
-    let wanted =
-        if is_over && settlement.status == Status::Queued { Status::Failed } else { settlement.status };
-    let Some(status) = next_status(state.status, wanted) else {
+    let decided = outcome_status(state.status, settlement.status, recipients.as_deref());
+    let (Some(status), is_news) = decided else {
         tracing::error!(
             email.id = %settlement.email_id,
             from = state.status.as_str(),
@@ -64,7 +61,7 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement) -> Result<SettleResult, Trou
     }
     let recipients = recipients.as_deref().map(states_json).transpose()?;
     let due_at = settlement.next_attempt_at.filter(|_| is_left && status != Status::Failed);
-    write(tx, state.n, settlement, status, due_at, chain, recipients)?;
+    write(tx, state.n, settlement, (status, is_news), due_at, chain, recipients)?;
     tx.count_move(state.place, state.status, status);
     Ok(SettleResult::Recorded)
 }
@@ -83,12 +80,13 @@ fn write(
     tx: &Tx<'_>,
     n: i64,
     settlement: &Settlement,
-    status: Status,
+    (status, is_news): (Status, bool),
     due_at: Option<Timestamp>,
     chain: Chain,
     recipients: Option<String>,
 ) -> Result<(), Trouble> {
-    let (code, message) = match &settlement.failure {
+    // What arrived has not failed, whatever the last attempt saw.
+    let (code, message) = match settlement.failure.as_ref().filter(|_| !is_news) {
         Some((code, message)) => (Some(failure_code(*code)), Some(message)),
         None => (None, None),
     };

@@ -96,6 +96,7 @@ fn step(
     // In the middle of the transaction: what stands above must not count without what follows.
     faults.crash_at(FaultPoint::RetentionStep);
     drop_records(tx, plan, limit, &mut removed)?;
+    drop_news(tx, plan.news_before, limit)?;
     drop_keys(tx, now, limit, &mut removed)?;
     let silent = now.minus(FORGET_WORKERS).millis();
     tx.connection.execute("DELETE FROM workers WHERE last_seen < ?1", [silent])?;
@@ -285,6 +286,15 @@ fn drop_record(tx: &mut Tx<'_>, state: &State, unused: &mut Vec<BlobHash>) -> Re
 }
 
 /// Keys are kept in the order of their requests: the oldest ones first.
+/// News is kept as long as the records of the installation's emails.
+fn drop_news(tx: &Tx<'_>, before: Timestamp, limit: usize) -> Result<(), Trouble> {
+    tx.connection.execute(
+        "DELETE FROM news WHERE n IN (SELECT n FROM news WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
+        params![before.millis(), limit],
+    )?;
+    Ok(())
+}
+
 fn drop_keys(tx: &Tx<'_>, now: Timestamp, limit: usize, removed: &mut Removed) -> Result<(), Trouble> {
     let dropped = tx.connection.execute(
         "DELETE FROM idempotency WHERE keep_until <= ?1
@@ -292,5 +302,14 @@ fn drop_keys(tx: &Tx<'_>, now: Timestamp, limit: usize, removed: &mut Removed) -
         params![now.millis(), limit],
     )?;
     removed.idempotency_keys = dropped as u64;
+    tx.connection.execute(
+        "DELETE FROM webhook_tokens WHERE token IN
+            (SELECT token FROM webhook_tokens WHERE keep_until <= ?1 LIMIT ?2)",
+        params![now.millis(), limit],
+    )?;
+    tx.connection.execute(
+        "DELETE FROM suppressions WHERE n IN (SELECT n FROM suppressions WHERE expires_at <= ?1 LIMIT ?2)",
+        params![now.millis(), limit],
+    )?;
     Ok(())
 }

@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) records: Vec<i64>,
     /// Nothing requested after this loses its record.
     pub(super) records_before: Timestamp,
+    /// What was said before this is forgotten.
+    pub(super) news_before: Timestamp,
 }
 
 /// A client with times of its own.
@@ -46,6 +48,7 @@ impl Plan {
             left: left(connection, limit)?,
             records: Vec::new(),
             records_before,
+            news_before: records_before,
         };
         let mut statement = connection.prepare_cached(
             "SELECT n, retain_bodies, retain_records, bodies_dropped_up_to FROM clients ORDER BY n",

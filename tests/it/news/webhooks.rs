@@ -1,0 +1,197 @@
+//! Provider webhooks: proven, in any order, twice, unknown; E48, E49, E52, E53 of the acceptance list.
+
+use super::{sent, server_with, suppressed, timeline};
+use crate::harness::server::NONE;
+use crate::harness::{Relay, Response, Server};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// SubjectPublicKeyInfo of a P-256 key up to its point.
+const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+
+struct Sendgrid(EcdsaKeyPair);
+
+impl Sendgrid {
+    fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key"))
+    }
+
+    fn public(&self) -> String {
+        let mut spki = STANDARD.decode(SPKI).expect("base64");
+        spki.extend_from_slice(&self.0.public_key().as_ref()[1..]);
+        STANDARD.encode(spki)
+    }
+
+    fn post(&self, server: &Server, events: &Value) -> Response {
+        let body = format!("{events}\r\n");
+        let signed = format!("1600112502{body}");
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).expect("a signature");
+        let signature = STANDARD.encode(signature.as_ref());
+        post(
+            server,
+            "sendgrid",
+            &[
+                ("X-Twilio-Email-Event-Webhook-Signature", &signature),
+                ("X-Twilio-Email-Event-Webhook-Timestamp", "1600112502"),
+            ],
+            &body,
+        )
+    }
+}
+
+fn post(server: &Server, provider: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    let mut all = vec![("X-Api-Key", NONE), ("Content-Type", "application/json")];
+    all.extend(headers);
+    server.post_raw(&format!("/api/webhooks/{provider}"), &all, body.as_bytes())
+}
+
+fn event(kind: &str, key: &str, id: &str, to: &str) -> Value {
+    json!({"event": kind, "sg_event_id": key, "posthaste_id": id, "email": to, "type": "bounce",
+        "reason": "550 5.1.1 gone", "timestamp": 1_600_112_492})
+}
+
+#[test]
+fn sendgrids_news_reaches_status_timeline_and_suppressions_in_any_order() {
+    let (relay, sendgrid) = (Relay::accepting(), Sendgrid::new());
+    let server = server_with(&relay, &[("SENDGRID_WEBHOOK_PUBLIC_KEY", &sendgrid.public())]);
+    let ids = [sent(&server, "a@client.com"), sent(&server, "b@client.com")];
+    let events = |id: &str, to: &str| {
+        let kinds = ["delivered", "bounce", "open", "spamreport"];
+        kinds.map(|kind| event(kind, &format!("{id}-{kind}"), id, to)).to_vec()
+    };
+    let forward = events(&ids[0], "a@client.com");
+    let mut backward = events(&ids[1], "b@client.com");
+    backward.reverse();
+    for _ in 0..2 {
+        sendgrid.post(&server, &json!(forward)).expect(200);
+        sendgrid.post(&server, &json!(backward)).expect(200);
+    }
+    for id in &ids {
+        let shown = server.email(id);
+        assert_eq!(shown["status"], "complained", "{shown:#}");
+        assert_eq!(shown["recipients"][0]["status"], "complained");
+        let mut kinds = timeline(&shown);
+        kinds.sort();
+        assert_eq!(kinds, ["bounced", "complained", "delivered", "opened", "processing", "queued", "sent"]);
+    }
+    let mut listed: Vec<String> = suppressed(&server).iter().map(|one| one["email"].to_string()).collect();
+    listed.sort();
+    assert_eq!(listed, ["\"a@client.com\"", "\"b@client.com\""]);
+    let again =
+        server.send(&json!({"from": "a@example.com", "to": "a@client.com", "subject": "s", "text": "t"}));
+    assert_eq!(server.email(&again)["failure_code"], "suppressed");
+}
+
+#[test]
+fn what_is_not_proven_is_401_and_changes_nothing() {
+    let (relay, sendgrid) = (Relay::accepting(), Sendgrid::new());
+    let server = server_with(&relay, &[("SENDGRID_WEBHOOK_PUBLIC_KEY", &sendgrid.public())]);
+    let id = sent(&server, "a@client.com");
+    let body = json!([event("delivered", "1", &id, "a@client.com")]);
+    Sendgrid::new().post(&server, &body).expect(401);
+    let text = body.to_string();
+    post(&server, "sendgrid", &[], &text).expect(401);
+    let signature = ("X-Twilio-Email-Event-Webhook-Signature", "AAAA");
+    post(&server, "sendgrid", &[signature], &text).expect(401);
+    post(&server, "sendgrid", &[signature, ("X-Twilio-Email-Event-Webhook-Timestamp", "1")], &text)
+        .expect(401);
+    post(&server, "mailgun", &[], &text).expect(401);
+    post(&server, "ses", &[], &text).expect(401);
+    assert_eq!(server.email(&id)["status"], "sent");
+    // Too often is no answer either: none of these was counted.
+    for _ in 0..70 {
+        assert_eq!(post(&server, "mailgun", &[], "{}").status, 401);
+    }
+}
+
+#[test]
+fn unknown_mail_and_bad_events_do_not_hold_up_good_ones() {
+    let (relay, sendgrid) = (Relay::accepting(), Sendgrid::new());
+    let server = server_with(&relay, &[("SENDGRID_WEBHOOK_PUBLIC_KEY", &sendgrid.public())]);
+    let id = sent(&server, "a@client.com");
+    let mut events: Vec<Value> = (0..300)
+        .map(|n| {
+            event(
+                "delivered",
+                &format!("unknown {n}"),
+                "0192f0c1-2d3e-7abc-8def-0123456789ab",
+                "x@client.com",
+            )
+        })
+        .collect();
+    events.extend([json!(null), json!({"event": 7}), json!("text")]);
+    events.push(event("delivered", "good", &id, "a@client.com"));
+    sendgrid.post(&server, &json!(events)).expect(200);
+    assert_eq!(server.email(&id)["status"], "delivered");
+    sendgrid.post(&server, &json!({"not": "a list"})).expect(200);
+}
+
+#[test]
+fn a_domain_may_switch_news_off() {
+    let (relay, sendgrid) = (Relay::accepting(), Sendgrid::new());
+    let server = server_with(&relay, &[("SENDGRID_WEBHOOK_PUBLIC_KEY", &sendgrid.public())]);
+    server.cli_json(&["domain", "update", "example.com", "--bounce-webhook-enabled", "false"]);
+    let id = sent(&server, "a@client.com");
+    sendgrid.post(&server, &json!([event("bounce", "1", &id, "a@client.com")])).expect(200);
+    assert_eq!(server.email(&id)["status"], "sent");
+    assert!(suppressed(&server).is_empty());
+}
+
+fn mailgun(key: &str, at: u64, token: &str, data: &Value) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+    let signature = hmac::sign(&key, format!("{at}{token}").as_bytes());
+    let hex = hex(signature.as_ref());
+    json!({"signature": {"timestamp": at.to_string(), "token": token, "signature": hex}, "event-data": data})
+        .to_string()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the provider's own clock")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+#[test]
+fn a_token_of_mailgun_is_good_once_also_after_a_restart() {
+    let relay = Relay::accepting();
+    let mut server = server_with(&relay, &[("MAILGUN_WEBHOOK_SIGNING_KEY", "signing")]);
+    let id = sent(&server, "a@client.com");
+    let token = hex(digest::digest(&digest::SHA256, b"token").as_ref());
+    let data = |event: &str| {
+        json!({"event": event, "id": event, "timestamp": now() as f64, "recipient": "a@client.com",
+            "severity": "permanent", "reason": "bounce", "user-variables": {"posthaste_id": id}})
+    };
+    let first = mailgun("signing", now(), &token, &data("delivered"));
+    post(&server, "mailgun", &[], &first).expect(200);
+    post(&server, "mailgun", &[], &first).expect(200);
+    let other = mailgun("signing", now(), &token, &data("failed"));
+    post(&server, "mailgun", &[], &other).expect(401);
+    server.restart();
+    post(&server, "mailgun", &[], &other).expect(401);
+    post(&server, "mailgun", &[], &first).expect(200);
+    for (at, key) in [(now() - 10 * 3600, "signing"), (now() + 3600, "signing"), (now(), "other")] {
+        let stale = mailgun(key, at, &format!("{token}{at}{key}"), &data("failed"));
+        post(&server, "mailgun", &[], &stale).expect(401);
+    }
+    assert_eq!(server.email(&id)["status"], "delivered");
+    post(&server, "mailgun", &[], &mailgun("signing", now(), "another", &data("failed"))).expect(200);
+    let shown = server.email(&id);
+    assert_eq!(
+        (&shown["status"], &shown["failure_code"]),
+        (&json!("bounced"), &json!("bounce")),
+        "{shown:#}"
+    );
+    assert_eq!(suppressed(&server)[0]["reason"], "bounce");
+}
