@@ -148,7 +148,12 @@ impl Dashboard {
     }
 
     /// Writes down what somebody did with an email. It is done: a failure here is only logged.
-    async fn note(&self, visitor: &crate::surfaces::web::visitor::Visitor, action: &str, target: &str) {
+    pub(super) async fn note(
+        &self,
+        visitor: &crate::surfaces::web::visitor::Visitor,
+        action: &str,
+        target: &str,
+    ) {
         if let Err(error) = self.store.note_action(&visitor.actor(), action, target).await {
             tracing::warn!(%error, action, target, "an action was not written into the audit");
         }

@@ -12,8 +12,10 @@ mod overview;
 mod people;
 mod result;
 mod search;
+mod suppressions;
 mod system;
 mod templates;
+mod webhooks;
 
 use crate::admin::Admin;
 use crate::auth::Auth;
@@ -22,6 +24,7 @@ use crate::dispatch::Dispatch;
 use crate::eo::Days;
 use crate::health::Health;
 use crate::intake::Intake;
+use crate::outbound::Reach;
 use crate::render::Renderer;
 use crate::surfaces::Ground;
 use crate::surfaces::web::shell::Shell;
@@ -51,6 +54,8 @@ pub(super) struct DashboardParts {
     worker: Option<Dispatch>,
     clock: Clock,
     days: Days,
+    /// Where webhooks may lie (`webhooks.allow_private`).
+    webhooks_reach: Reach,
 }
 
 /// The surface.
@@ -78,6 +83,7 @@ pub(super) fn router(ground: &Ground) -> Router {
         worker: ground.worker.clone(),
         clock: ground.clock.clone(),
         days: ground.eo.days.clone(),
+        webhooks_reach: if ground.settings.webhooks.allow_private { Reach::Private } else { Reach::Public },
     }));
     Router::new()
         .route("/admin", get(overview::page))
@@ -103,6 +109,14 @@ pub(super) fn router(ground: &Ground) -> Router {
         .route("/admin/users", post(people::create_user))
         .route("/admin/users/{id}/{what}", post(people::change_user))
         .route("/admin/eo-events", post(people::create_event))
+        .route("/admin/webhooks", get(webhooks::page))
+        .route("/admin/webhooks/{client}", post(webhooks::create))
+        .route("/admin/webhooks/{client}/{id}/test", post(webhooks::test))
+        .route("/admin/webhooks/{client}/{id}/delete", post(webhooks::delete))
+        .route("/admin/webhooks/{client}/{id}/replay/{delivery}", post(webhooks::replay))
+        .route("/admin/suppressions", get(suppressions::page))
+        .route("/admin/suppressions/{client}", post(suppressions::add))
+        .route("/admin/suppressions/{client}/remove", post(suppressions::remove))
         .route("/admin/audit", get(audit::page))
         .route("/admin/system", get(system::page))
         .with_state(dashboard)

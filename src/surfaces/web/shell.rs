@@ -26,12 +26,14 @@ pub struct Place {
 }
 
 /// The menu of those who see the dashboard.
-const DASHBOARD: [(&str, &str, &str, &str); 8] = [
+const DASHBOARD: [(&str, &str, &str, &str); 10] = [
     ("overview", "/admin", "Overview", "Ikhtisar"),
     ("emails", "/admin/emails", "Emails", "Email"),
     ("clients", "/admin/clients", "Clients", "Klien"),
     ("templates", "/admin/templates", "Templates", "Templat"),
     ("domains", "/admin/domains", "Domains", "Domain"),
+    ("webhooks", "/admin/webhooks", "Webhooks", "Webhook"),
+    ("suppressions", "/admin/suppressions", "Suppressions", "Supresi"),
     ("people", "/admin/people", "People", "Orang"),
     ("audit", "/admin/audit", "Audit", "Audit"),
     ("system", "/admin/system", "System", "Sistem"),
@@ -68,6 +70,11 @@ impl Shell {
     /// What is said in the page's language.
     pub fn say<'a>(&self, english: &'a str, indonesian: &'a str) -> &'a str {
         if self.language == Language::Id { indonesian } else { english }
+    }
+
+    /// Whether the page is there in both languages; the dashboard speaks English.
+    pub fn has_languages(&self) -> bool {
+        matches!(self.here, "" | "reports")
     }
 
     /// Whether somebody is logged in.

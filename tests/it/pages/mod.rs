@@ -8,11 +8,13 @@ use crate::harness::browser::{Browser, PASSWORD, make_user};
 use serde_json::{Value, json};
 
 const ROOT: &str = "root@example.com";
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 10] = [
     "/admin",
     "/admin/emails",
     "/admin/clients",
     "/admin/templates",
+    "/admin/webhooks",
+    "/admin/suppressions",
     "/admin/domains",
     "/admin/people",
     "/admin/audit",
