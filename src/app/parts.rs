@@ -12,7 +12,7 @@ use crate::base::trace::Traces;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::cache::SharedCache;
-use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings};
+use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, Settings, TransportKind};
 use crate::directory::Directory;
 use crate::dispatch::Way;
 use crate::dns::Dns;
@@ -24,6 +24,7 @@ use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
 use crate::transports::InboxBell;
+use crate::transports::provider::{GraphApp, GraphPlace};
 use posthaste_model::Secret;
 use posthaste_model::fault::Faults;
 use posthaste_store::Store;
@@ -192,8 +193,25 @@ impl App {
             chance: &self.chance,
             faults: &self.faults,
             return_paths: self.return_paths.as_ref(),
+            vault: &self.vault,
         };
-        transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)
+        let mut ways = transports::build(&self.settings.transports, self.settings.delivery.workers, &ground)?;
+        ways.extend(transports::sender_configs(&self.settings, &ground)?);
+        Ok(ways)
+    }
+}
+
+impl App {
+    /// The applications at Microsoft that transports are configured with, by the transport's name.
+    pub fn graph_apps(&self) -> Vec<(String, GraphPlace, GraphApp)> {
+        let each = self.settings.transports.iter().filter_map(|one| match &one.kind {
+            TransportKind::Graph(account) => {
+                let place = transports::graph_place(&account.endpoints);
+                Some((one.name.clone(), place, transports::graph_app(account)))
+            }
+            _ => None,
+        });
+        each.collect()
     }
 }
 

@@ -4,8 +4,8 @@ use super::{App, BuildOptions, StartError, Welcome, doors, ingress, lock};
 use crate::base::tasks::Tasks;
 use crate::config::{Settings, TlsFiles, TransportKind};
 use crate::dispatch::BreakerSettings;
-use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity};
-use crate::health::{ConfiguredTransport, Health, HealthParts};
+use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity, Phase};
+use crate::health::{ConfiguredTransport, Health, HealthParts, OpenCircuits};
 use crate::surfaces;
 use crate::surfaces::http::client_address::TrustedProxies;
 use crate::surfaces::http::edge::Edge;
@@ -95,7 +95,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     super::webhooks::start(&app, roles, &back).await?;
     crate::upkeep::start(upkeep_parts(&app), &back);
     crate::eo::watch(doors::eo(&app), &back);
-    let health = Health::new(health_parts(&app));
+    let health = Health::new(health_parts(&app, dispatch.as_ref()));
     let ground = doors::ground(&app, &health, dispatch);
     let mut ingress = if roles.smtp { Some(ingress::open(&app, &data, &ground.bodies)?) } else { None };
     let router = surfaces::router(&ground, roles.api);
@@ -154,7 +154,14 @@ fn upkeep_parts(app: &App) -> UpkeepParts {
     }
 }
 
-fn health_parts(app: &App) -> HealthParts {
+fn health_parts(app: &App, dispatch: Option<&Dispatch>) -> HealthParts {
+    let open_circuits = dispatch.cloned().map(|dispatch| -> OpenCircuits {
+        Arc::new(move || {
+            let all = dispatch.transports().into_iter();
+            let open = all.filter(|one| one.circuit != Phase::Closed);
+            open.map(|one| one.transport.to_string()).collect()
+        })
+    });
     let transports = app.settings.transports.iter().map(|one| ConfiguredTransport {
         name: one.name.clone(),
         is_outward: !matches!(one.kind, TransportKind::Inbox),
@@ -171,6 +178,7 @@ fn health_parts(app: &App) -> HealthParts {
         log_directory: app.settings.log.directory.clone(),
         transports: transports.collect(),
         default_transport: app.settings.mail.default_transport.clone(),
+        open_circuits,
     }
 }
 

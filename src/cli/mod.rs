@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod queue;
 mod restore;
+mod routes;
 mod send;
 mod serve;
 mod signing_keys;
@@ -90,6 +91,8 @@ enum Command {
     User(users::Users),
     /// Organizers' events
     Event(events::Events),
+    /// Routes: which transport takes which email
+    Route(routes::Routes),
     /// The queue
     Queue(queue::Queue),
     /// The configuration
@@ -142,6 +145,7 @@ impl Command {
             Self::Template(templates) => templates.run(place),
             Self::User(users) => users.run(place),
             Self::Event(events) => events.run(place),
+            Self::Route(routes) => routes.run(place),
             Self::Queue(queue) => queue.run(place),
             Self::Config(config) => config.run(place),
             Self::Openapi => output::json(&crate::surfaces::emails_api::openapi::document()),

@@ -29,6 +29,12 @@ impl Worker {
     pub(super) fn assign(&self, mut job: Job) {
         match self.lanes.opening(&job.route, Instant::now()) {
             Opening::Lane(lane, instead_of) => {
+                if let Some(first) = &instead_of
+                    && lane.is_silent_stand_in(Instant::now())
+                {
+                    let transport = &**lane.name();
+                    tracing::warn!(transport, instead_of = &**first, "mail goes by the second choice");
+                }
                 job.instead_of = instead_of;
                 let priority = job.held.claim.email.priority.get();
                 if let Err(job) = lane.backlog.push(priority, job) {
@@ -78,14 +84,14 @@ impl Worker {
         let left_out = match self.leave_out(&job.held.claim, &mut due).await {
             Ok(left_out) => left_out,
             Err(error) => {
-                lane.throttle.give_back(Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now());
                 let reason = format!("the suppression list cannot be read: {error}");
                 self.put_off(job, lane.name(), reason, LANE_FULL_PAUSE);
                 return;
             }
         };
         if due.is_empty() && !left_out.is_empty() {
-            lane.throttle.give_back(Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now());
             let outcome = Outcome::Tried { provider_message_id: None, recipients: left_out };
             self.settle(job, lane.name(), outcome, (started, Some(permit)));
             return;
@@ -93,7 +99,7 @@ impl Worker {
         let message = match self.render(&job, &due).await {
             Ok(message) => message,
             Err(outcome) => {
-                lane.throttle.give_back(Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now());
                 self.settle(job, lane.name(), with_left_out(outcome, left_out), (started, Some(permit)));
                 return;
             }
@@ -101,7 +107,7 @@ impl Worker {
         self.faults.crash_at(FaultPoint::Rendered);
         let admission = lane.breaker.admit(Instant::now());
         if let Admission::Wait(_) = admission {
-            lane.throttle.give_back(Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now());
             self.assign(job);
             return;
         }
@@ -111,7 +117,7 @@ impl Worker {
         let outcome = self.send(lane, &job, &message, &due).await;
         let report = judge(&outcome);
         if report == Report::Unused {
-            lane.throttle.give_back(Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now());
         }
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
             self.announce(lane, phase, trouble(&outcome));
@@ -126,13 +132,13 @@ impl Worker {
             biased;
             permit = Arc::clone(&self.permits).acquire_owned() => permit,
             () = self.stopping.cancelled() => {
-                lane.throttle.give_back(Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now());
                 self.finish(Finished::NotBegun(job.held));
                 return None;
             }
         };
         if !job.held.lease.still_held() {
-            lane.throttle.give_back(Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now());
             self.give_up_claim(job);
             return None;
         }
@@ -143,9 +149,10 @@ impl Worker {
     /// Waits for a place under the transport's rate; a long wait is spent in the store.
     async fn wait_for_rate(&self, lane: &Lane, job: Job) -> Option<Job> {
         loop {
-            let Err(wait) = lane.throttle.admit(Instant::now()) else { return Some(job) };
+            let Err((wait, reason)) = self.lanes.admit(lane, &job.route, Instant::now()) else {
+                return Some(job);
+            };
             if wait > PATIENCE {
-                let reason = format!("the rate of transport {} is reached", lane.name());
                 self.put_off(job, lane.name(), reason, wait);
                 return None;
             }

@@ -6,14 +6,17 @@ use super::breaker::{Breaker, BreakerSettings, Phase};
 use super::held::HeldClaim;
 use super::settings::{DispatchSettings, Way};
 use super::throttle::Throttle;
-use crate::routing::RouteDecision;
+use crate::routing::{RouteDecision, RouteReason};
 use crate::transports::Transport;
 use posthaste_model::Rate;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Mail that would wait longer than this for a place under the transport's rate goes back to the store.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is said that mail goes by a second choice.
+const SAID_EVERY: Duration = Duration::from_secs(30);
 
 /// A claim on its way to a transport.
 #[derive(Debug)]
@@ -32,11 +35,19 @@ pub(super) struct Lane {
     pub throttle: Throttle,
     pub backlog: Backlog<Job>,
     pub max_in_flight: usize,
+    stands_in: LastSaid,
 }
 
-/// All lanes.
+/// When it was last said that this lane takes another's mail: now and then is loud enough.
+#[derive(Debug, Default)]
+struct LastSaid(Mutex<Option<Instant>>);
+
+/// All lanes, and what goes by each rule of the routes.
 #[derive(Debug)]
-pub(super) struct Lanes(Vec<Arc<Lane>>);
+pub(super) struct Lanes {
+    each: Vec<Arc<Lane>>,
+    by_rule: Vec<Throttle>,
+}
 
 /// Where an email can go now.
 #[derive(Debug)]
@@ -58,6 +69,7 @@ impl Lane {
             throttle: Throttle::new(way.rate.into_iter().chain(quota)),
             backlog: Backlog::new(waiting_max),
             max_in_flight: way.max_in_flight.clamp(1, in_flight_max),
+            stands_in: LastSaid::default(),
         }
     }
 
@@ -75,6 +87,16 @@ impl Lane {
         }
     }
 
+    /// Whether it is time to say again that this lane takes another's mail.
+    pub fn is_silent_stand_in(&self, now: Instant) -> bool {
+        let mut last = self.stands_in.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= SAID_EVERY);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+
     /// Whether more mail for it would only wait.
     fn is_stuck(&self, now: Instant) -> bool {
         !matches!(self.breaker.phase(now), Phase::Closed)
@@ -88,24 +110,53 @@ impl Lanes {
     /// `held_max`: more than what is taken in before room is asked for again, so that nothing is moved about. Several
     /// share it. Of the emails on their way at once each leaves at least one to every other, so that one that hangs
     /// does not stop them.
-    pub fn new(ways: Vec<Way>, settings: &DispatchSettings) -> Self {
+    pub fn new(ways: Vec<Way>, rule_limits: Vec<Vec<Rate>>, settings: &DispatchSettings) -> Self {
         let held_max = settings.held_max;
         let in_flight_max = settings.workers.saturating_sub(ways.len().saturating_sub(1)).max(1);
         let outward = ways.iter().filter(|way| way.transport.is_outward()).count();
         let waiting_max = if outward > 1 { held_max / outward } else { held_max - held_max / 16 };
         let lane = |way| Arc::new(Lane::new(way, settings.breaker, waiting_max, in_flight_max));
-        Self(ways.into_iter().map(lane).collect())
+        let by_rule = rule_limits.into_iter().map(Throttle::new).collect();
+        Self { each: ways.into_iter().map(lane).collect(), by_rule }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        self.0.iter()
+        self.each.iter()
+    }
+
+    /// Takes a place under the limits of the rule that led to `lane`, and under those of the transport; or says how long
+    /// until there may be one, and what is used up.
+    pub fn admit(&self, lane: &Lane, route: &RouteDecision, now: Instant) -> Result<(), (Duration, String)> {
+        let rule = self.rule(route);
+        if let Some((number, throttle)) = rule {
+            throttle.admit(now).map_err(|wait| (wait, format!("the rate of route {number} is reached")))?;
+        }
+        lane.throttle.admit(now).map_err(|wait| {
+            if let Some((_, throttle)) = rule {
+                throttle.give_back(now);
+            }
+            (wait, format!("the rate of transport {} is reached", lane.name()))
+        })
+    }
+
+    /// Gives back a place that was not used.
+    pub fn give_back(&self, lane: &Lane, route: &RouteDecision, now: Instant) {
+        lane.throttle.give_back(now);
+        if let Some((_, throttle)) = self.rule(route) {
+            throttle.give_back(now);
+        }
+    }
+
+    fn rule(&self, route: &RouteDecision) -> Option<(usize, &Throttle)> {
+        let RouteReason::Rule(number) = route.reason else { return None };
+        self.by_rule.get(number.checked_sub(1)?).map(|throttle| (number, throttle))
     }
 
     /// The first transport of `route` whose circuit lets mail through.
     pub fn opening(&self, route: &RouteDecision, now: Instant) -> Opening {
         let mut shut: Option<Duration> = None;
         for name in route.transports.iter() {
-            let Some(lane) = self.0.iter().find(|lane| lane.name() == name) else { continue };
+            let Some(lane) = self.each.iter().find(|lane| lane.name() == name) else { continue };
             match lane.shut_for(now) {
                 None => {
                     let instead_of = shut.and_then(|_| route.transports.first().map(Arc::clone));
@@ -119,11 +170,11 @@ impl Lanes {
 
     /// Whether claiming more would only move mail about: no way out of the machine takes any now.
     pub fn are_stuck(&self, now: Instant) -> bool {
-        let mut outward = self.0.iter().filter(|lane| lane.transport.is_outward()).peekable();
+        let mut outward = self.each.iter().filter(|lane| lane.transport.is_outward()).peekable();
         if outward.peek().is_some() {
             outward.all(|lane| lane.is_stuck(now))
         } else {
-            self.0.iter().all(|lane| lane.is_stuck(now))
+            self.each.iter().all(|lane| lane.is_stuck(now))
         }
     }
 }

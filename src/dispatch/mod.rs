@@ -132,7 +132,7 @@ impl Dispatch {
             id,
             node: record.node.clone(),
             hopper: queue.attach(id, settings.lease, &tasks),
-            lanes: Lanes::new(parts.ways, &settings),
+            lanes: Lanes::new(parts.ways, parts.routes.limits(), &settings),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
             traces: parts.traces,

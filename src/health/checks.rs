@@ -100,6 +100,12 @@ impl HealthParts {
         if outward.is_empty() {
             return Finding::warning("no transport is configured: mail stays in the inbox");
         }
+        let open = self.open_circuits.as_ref().map(|circuits| circuits()).unwrap_or_default();
+        if !open.is_empty() {
+            let message =
+                format!("out of order: {}; its mail waits, or goes by the next choice", open.join(", "));
+            return Finding::failed(message, Some("its circuit is open".to_owned()));
+        }
         Finding::ok(format!("configured: {}; {} is the default", outward.join(", "), self.default_transport))
     }
 }

@@ -57,7 +57,12 @@ pub struct HealthParts {
     pub transports: Vec<ConfiguredTransport>,
     /// The one that is taken when no route matches.
     pub default_transport: String,
+    /// Names the transports whose circuits are open, where this process delivers.
+    pub open_circuits: Option<OpenCircuits>,
 }
+
+/// Answers the names of the transports whose circuits are open now.
+pub type OpenCircuits = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// Asks the parts. Cheap to clone; clones share what was found.
 #[derive(Clone)]

@@ -111,6 +111,15 @@ impl Answer {
     }
 }
 
+/// What an answer is whose body breaks off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnBreak {
+    /// None.
+    Lost,
+    /// One that was cut.
+    Cut,
+}
+
 /// No answer came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFault {
@@ -166,20 +175,49 @@ impl Outbound {
 
     /// Makes a call.
     pub async fn call(&self, call: Call) -> Result<Answer, CallFault> {
+        let body = reqwest::Body::from(call.body.clone());
+        self.exchange(call, body, OnBreak::Lost).await
+    }
+
+    /// Makes a call whose body is `body` in place of `call.body`, for those that watch it go out. Once the peer has
+    /// said its status the call is answered, even if the rest of the answer breaks off.
+    pub async fn call_with<B>(&self, call: Call, body: B) -> Result<Answer, CallFault>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        self.exchange(call, reqwest::Body::wrap(body), OnBreak::Cut).await
+    }
+
+    async fn exchange(
+        &self,
+        call: Call,
+        body: reqwest::Body,
+        on_break: OnBreak,
+    ) -> Result<Answer, CallFault> {
         // The connector never asks the resolver about a literal address, so it is judged here, before every call.
         if let Some(ip) = call.target.literal()
             && !self.reach.allows(ip)
         {
             return Err(CallFault::Forbidden(ip.to_string()));
         }
-        let Call { method, target, headers, body, timeout, answer_max } = call;
+        let Call { method, target, headers, timeout, answer_max, .. } = call;
         let request = self.client.request(method, target.into_url()).headers(headers).body(body);
         let calling = async {
             let mut response = request.send().await.map_err(|error| fault(&error, timeout))?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let mut body = BytesMut::new();
             let mut is_cut = false;
-            while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error, timeout))? {
+            loop {
+                let chunk = match response.chunk().await {
+                    Ok(Some(chunk)) => chunk,
+                    Ok(None) => break,
+                    Err(error) if on_break == OnBreak::Lost => return Err(fault(&error, timeout)),
+                    Err(_) => {
+                        is_cut = true;
+                        break;
+                    }
+                };
                 let room = answer_max - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {

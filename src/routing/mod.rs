@@ -1,8 +1,13 @@
 //! Which way out an email takes: an ordered list of rules, and a default. Pure, and below both intake (which explains
 //! it in a dry run) and dispatch (which acts by it), so that the two can never disagree.
 
-use posthaste_model::Domain;
-use posthaste_model::email::{Email, Source};
+mod rule;
+
+pub use rule::RouteRule;
+
+use posthaste_model::email::{Email, Priority, Source};
+use posthaste_model::{ClientId, Domain, Rate};
+use rule::{check, lower_case, matches, order};
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,26 +42,6 @@ impl Door {
     }
 }
 
-/// One rule: the email must meet every condition that is given.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RouteRule {
-    /// Domain of the sender (A-label form); `*.example.com` means every domain below it.
-    pub from_domain: Option<String>,
-    /// Domain of every recipient, likewise.
-    pub to_domain: Option<String>,
-    /// The door it came in by.
-    pub source: Option<Door>,
-    /// Id or name of the client.
-    pub client: Option<String>,
-    /// A tag it carries.
-    pub tag: Option<String>,
-    /// The transports, tried in this order.
-    pub transports: Vec<String>,
-    /// One weight per transport; empty: strictly in order. With weights the first one is drawn by them, for each
-    /// email anew but the same on each of its attempts.
-    pub weights: Vec<u32>,
-}
-
 /// Why the rules cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -88,6 +73,10 @@ pub enum RouteReason {
     Rule(usize),
     /// No rule matched, and the sender is one of the organization, which the Mail Proxy API sends by sender configs.
     SenderConfig,
+    /// No rule matched, and the Mail Proxy API sends by SendGrid.
+    MailProxy,
+    /// No rule matched, and the sender is one of the organization, whose mail over SMTP goes by Microsoft Graph.
+    Organization,
     /// No rule matched.
     Default,
 }
@@ -100,6 +89,10 @@ impl fmt::Display for RouteReason {
             Self::SenderConfig => {
                 f.write_str("the organization's own addresses go through Microsoft Graph by a sender config")
             }
+            Self::MailProxy => f.write_str("no route matched; the Mail Proxy API sends by SendGrid"),
+            Self::Organization => f.write_str(
+                "no route matched; mail over SMTP from the organization's domains goes through Microsoft Graph",
+            ),
             Self::Default => f.write_str("no route matched, so it takes the default transport"),
         }
     }
@@ -118,8 +111,41 @@ pub struct RouteDecision {
 #[derive(Clone, Debug)]
 pub struct Routes {
     table: Arc<Table>,
-    /// Domains whose mail the Mail Proxy API sends by sender configs.
-    organization: Arc<[Domain]>,
+    defaults: Arc<MailProxyDefaults>,
+}
+
+/// What holds for the Mail Proxy API and for legacy senders where no rule says otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct MailProxyDefaults {
+    /// The organization's domains: the Mail Proxy API sends their mail by sender configs.
+    pub organization: Vec<Domain>,
+    /// The transport of the Mail Proxy API's other mail; `None`: the default one.
+    pub sendgrid: Option<String>,
+    /// The transport of mail over SMTP from the organization's domains; `None`: the default one.
+    pub graph: Option<String>,
+}
+
+/// What routes ask of an email.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteQuery<'a> {
+    /// Where it came in.
+    pub source: Source,
+    /// Handed in with a test key.
+    pub test_mode: bool,
+    /// The sender's domain.
+    pub from_domain: &'a str,
+    /// The recipients' domains.
+    pub to_domains: &'a [&'a str],
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// The client's name, when it is known.
+    pub client_name: Option<&'a str>,
+    /// Its tags.
+    pub tags: &'a [String],
+    /// Its priority.
+    pub priority: Priority,
+    /// Draws among weights: the same for each attempt of an email.
+    pub lot: u128,
 }
 
 #[derive(Debug)]
@@ -163,12 +189,21 @@ impl Routes {
     }
 
     fn of(table: Table) -> Self {
-        Self { table: Arc::new(table), organization: Arc::default() }
+        Self { table: Arc::new(table), defaults: Arc::default() }
     }
 
-    /// The same, with the domains whose mail the Mail Proxy API sends by sender configs, unless a rule says otherwise.
-    pub fn with_organization(self, domains: &[Domain]) -> Self {
-        Self { organization: domains.into(), ..self }
+    /// The same, with what holds for the Mail Proxy API where no rule says otherwise.
+    pub fn with_defaults(self, defaults: MailProxyDefaults) -> Self {
+        Self { defaults: Arc::new(defaults), ..self }
+    }
+
+    /// Of each rule in order: what it may be given in a time.
+    pub fn limits(&self) -> Vec<Vec<Rate>> {
+        let of = |rule: &RouteRule| {
+            let quota = rule.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
+            rule.rate.into_iter().chain(quota).collect()
+        };
+        self.table.rules.iter().map(|(_, rule)| of(rule)).collect()
     }
 
     /// Whether a rule asks for a client, so that [`Routes::choose`] should be given the client's name.
@@ -178,89 +213,66 @@ impl Routes {
 
     /// The way out for `email`, whose client bears `client_name`.
     pub fn choose(&self, email: &Email, client_name: Option<&str>) -> RouteDecision {
-        if email.test_mode {
-            return RouteDecision {
-                transports: Arc::clone(&self.table.inbox),
-                reason: RouteReason::TestMode,
-            };
+        let to_domains: Vec<&str> = email.recipients.iter().map(|to| to.mailbox.address.domain()).collect();
+        self.find(&RouteQuery {
+            source: email.source,
+            test_mode: email.test_mode,
+            from_domain: email.from.address.domain(),
+            to_domains: &to_domains,
+            client_id: email.client_id,
+            client_name,
+            tags: &email.tags,
+            priority: email.priority,
+            lot: email.id.as_u128(),
+        })
+    }
+
+    /// The way out of an email of which this is known.
+    pub fn find(&self, query: &RouteQuery<'_>) -> RouteDecision {
+        let decided = |transports: &Arc<[Arc<str>]>, reason| RouteDecision {
+            transports: Arc::clone(transports),
+            reason,
+        };
+        if query.test_mode {
+            return decided(&self.table.inbox, RouteReason::TestMode);
         }
         for (index, (names, rule)) in self.table.rules.iter().enumerate() {
-            if matches(rule, email, client_name) {
-                let reason = RouteReason::Rule(index + 1);
-                return RouteDecision { transports: order(names, &rule.weights, email), reason };
+            if matches(rule, query) {
+                let transports = order(names, &rule.weights, query.lot);
+                return RouteDecision { transports, reason: RouteReason::Rule(index + 1) };
             }
         }
-        if self.needs_sender_config(email.source, email.from.address.domain()) {
+        self.by_default(query)
+    }
+
+    fn by_default(&self, query: &RouteQuery<'_>) -> RouteDecision {
+        if self.needs_sender_config(query.source, query.from_domain) {
             let transports = Arc::clone(&self.table.sender_config);
             return RouteDecision { transports, reason: RouteReason::SenderConfig };
         }
-        RouteDecision { transports: Arc::clone(&self.table.default), reason: RouteReason::Default }
+        let (named, reason) = match query.source {
+            Source::MailProxy => (&self.defaults.sendgrid, RouteReason::MailProxy),
+            Source::Smtp if self.is_organization(query.from_domain) => {
+                (&self.defaults.graph, RouteReason::Organization)
+            }
+            _ => (&None, RouteReason::Default),
+        };
+        match named {
+            Some(name) => RouteDecision { transports: [Arc::from(name.as_str())].into(), reason },
+            None => {
+                RouteDecision { transports: Arc::clone(&self.table.default), reason: RouteReason::Default }
+            }
+        }
     }
 
     /// Whether mail that came in by `source` from an address in `domain` needs a sender config of its client.
     pub fn needs_sender_config(&self, source: Source, domain: &str) -> bool {
-        source == Source::MailProxy && self.organization.iter().any(|one| one.as_str() == domain)
+        source == Source::MailProxy && self.is_organization(domain)
     }
-}
 
-fn check(rule: &RouteRule, number: usize, exists: impl Fn(&str) -> bool) -> Result<(), RouteError> {
-    if rule.transports.is_empty() {
-        return Err(RouteError::NoTransport(number));
+    fn is_organization(&self, domain: &str) -> bool {
+        self.defaults.organization.iter().any(|one| one.as_str() == domain)
     }
-    if let Some(name) = rule.transports.iter().find(|name| !exists(name)) {
-        return Err(RouteError::UnknownTransport { rule: number, name: name.clone() });
-    }
-    let weights = &rule.weights;
-    let fits = weights.len() == rule.transports.len() && weights.iter().any(|weight| *weight > 0);
-    if weights.is_empty() || fits { Ok(()) } else { Err(RouteError::Weights(number)) }
-}
-
-fn lower_case(mut rule: RouteRule) -> RouteRule {
-    for domain in [&mut rule.from_domain, &mut rule.to_domain].into_iter().flatten() {
-        domain.make_ascii_lowercase();
-    }
-    rule
-}
-
-fn matches(rule: &RouteRule, email: &Email, client_name: Option<&str>) -> bool {
-    let holds = |asked: &Option<String>, test: &dyn Fn(&str) -> bool| asked.as_deref().is_none_or(test);
-    holds(&rule.from_domain, &|pattern| is_domain(pattern, email.from.address.domain()))
-        && holds(&rule.to_domain, &|pattern| {
-            email.recipients.iter().all(|to| is_domain(pattern, to.mailbox.address.domain()))
-        })
-        && rule.source.is_none_or(|door| door == Door::of(email.source))
-        && holds(&rule.client, &|client| client_name == Some(client) || email.client_id.to_string() == client)
-        && holds(&rule.tag, &|tag| email.tags.iter().any(|t| t == tag))
-}
-
-/// Whether `domain` is `pattern`, or below it when it begins with `*.`.
-fn is_domain(pattern: &str, domain: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        Some(parent) => domain.strip_suffix(parent).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-        None => domain == pattern,
-    }
-}
-
-/// The names with the one drawn by weight moved to the front. The email's id is the lot: random enough, and the same
-/// on each attempt, so that a retry is recognised by the provider that saw the first try.
-fn order(names: &Arc<[Arc<str>]>, weights: &[u32], email: &Email) -> Arc<[Arc<str>]> {
-    let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-    if total == 0 {
-        return Arc::clone(names);
-    }
-    let mut lot = (email.id.as_u128() & u128::from(u32::MAX)) % total;
-    for (index, weight) in weights.iter().enumerate() {
-        let weight = u128::from(*weight);
-        if lot < weight {
-            let mut ordered = names.to_vec();
-            if index < ordered.len() {
-                ordered[..=index].rotate_right(1);
-            }
-            return ordered.into();
-        }
-        lot -= weight;
-    }
-    Arc::clone(names)
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@ fn rule(transports: &[&str]) -> RouteRule {
     RouteRule { transports: transports.iter().map(|&name| name.to_owned()).collect(), ..RouteRule::default() }
 }
 
+fn of(organization: &[Domain]) -> MailProxyDefaults {
+    MailProxyDefaults { organization: organization.to_vec(), ..MailProxyDefaults::default() }
+}
+
 fn names(decision: &RouteDecision) -> Vec<&str> {
     decision.transports.iter().map(|name| &**name).collect()
 }
@@ -101,7 +105,7 @@ fn faulty_rules_are_named() {
 #[test]
 fn the_organizations_mail_proxy_mail_waits_for_its_own_way_unless_a_rule_says_otherwise() {
     let organization = [Domain::parse("org.example").unwrap()];
-    let routes = Routes::new(vec![], "d", &["d"]).unwrap().with_organization(&organization);
+    let routes = Routes::new(vec![], "d", &["d"]).unwrap().with_defaults(of(&organization));
     let mut own = email("ann@org.example", &["bob@b.example"]);
     assert_eq!(routes.choose(&own, None).reason, RouteReason::Default, "another door");
     own.source = Source::MailProxy;
@@ -111,6 +115,41 @@ fn the_organizations_mail_proxy_mail_waits_for_its_own_way_unless_a_rule_says_ot
     below.source = Source::MailProxy;
     assert_eq!(routes.choose(&below, None).reason, RouteReason::Default);
     let by_rule = RouteRule { from_domain: Some("org.example".into()), ..rule(&["a"]) };
-    let routes = Routes::new(vec![by_rule], "d", &["a", "d"]).unwrap().with_organization(&organization);
+    let routes = Routes::new(vec![by_rule], "d", &["a", "d"]).unwrap().with_defaults(of(&organization));
     assert_eq!(routes.choose(&own, None).reason, RouteReason::Rule(1));
+}
+
+#[test]
+fn the_mail_proxys_defaults_hold_where_no_rule_does() {
+    let defaults = MailProxyDefaults {
+        organization: vec![Domain::parse("org.example").unwrap()],
+        sendgrid: Some("sg".into()),
+        graph: Some("ms".into()),
+    };
+    let by_priority = RouteRule { priorities: vec![1], ..rule(&["fast"]) };
+    let routes =
+        Routes::new(vec![by_priority], "d", &["sg", "ms", "d", "fast"]).unwrap().with_defaults(defaults);
+    for (source, from, transport, reason) in [
+        (Source::MailProxy, "a@org.example", SENDER_CONFIG, RouteReason::SenderConfig),
+        (Source::MailProxy, "a@else.example", "sg", RouteReason::MailProxy),
+        (Source::Smtp, "a@org.example", "ms", RouteReason::Organization),
+        (Source::Smtp, "a@else.example", "d", RouteReason::Default),
+        (Source::Emails, "a@org.example", "d", RouteReason::Default),
+    ] {
+        let mut mail = Email { source, ..email(from, &["b@b.example"]) };
+        let decision = routes.choose(&mail, None);
+        assert_eq!((&*decision.transports[0], decision.reason), (transport, reason), "{source} {from}");
+        mail.priority = Priority::new(1).unwrap();
+        assert_eq!(routes.choose(&mail, None).reason, RouteReason::Rule(1));
+    }
+    let bare = Routes::new(vec![], "d", &["d"]).unwrap();
+    let mail = Email { source: Source::MailProxy, ..email("a@else.example", &["b@b.example"]) };
+    assert_eq!(bare.choose(&mail, None).reason, RouteReason::Default, "SendGrid is not configured");
+}
+
+#[test]
+fn a_rule_says_what_it_may_be_given() {
+    let limited = RouteRule { rate: Some(Rate::per_seconds(5, 60)), daily_quota: Some(9), ..rule(&["a"]) };
+    let routes = Routes::new(vec![rule(&["a"]), limited], "a", &["a"]).unwrap();
+    assert_eq!(routes.limits(), [vec![], vec![Rate::per_seconds(5, 60), Rate::per_seconds(9, 86_400)]]);
 }

@@ -4,6 +4,7 @@
 mod health;
 mod inbox;
 mod lease;
+pub mod provider;
 mod smtp;
 
 pub use health::Health;
@@ -14,6 +15,7 @@ pub use smtp::SmtpTransport;
 use bytes::Bytes;
 use posthaste_model::attempt::Claim;
 use posthaste_model::outcome::Outcome;
+use provider::ProviderTransport;
 use std::sync::Arc;
 
 /// A message ready to go.
@@ -48,6 +50,8 @@ impl Outgoing<'_> {
 pub enum Transport {
     /// A relay.
     Smtp(SmtpTransport),
+    /// A mail provider's API.
+    Provider(ProviderTransport),
     /// Kept on the machine.
     Inbox(InboxTransport),
 }
@@ -57,6 +61,7 @@ impl Transport {
     pub fn name(&self) -> &Arc<str> {
         match self {
             Self::Smtp(smtp) => smtp.name(),
+            Self::Provider(provider) => provider.name(),
             Self::Inbox(inbox) => inbox.name(),
         }
     }
@@ -64,7 +69,7 @@ impl Transport {
     /// Whether mail leaves the machine by it.
     pub fn is_outward(&self) -> bool {
         match self {
-            Self::Smtp(_) => true,
+            Self::Smtp(_) | Self::Provider(_) => true,
             Self::Inbox(_) => false,
         }
     }
@@ -73,6 +78,7 @@ impl Transport {
     pub async fn send(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Outcome {
         match self {
             Self::Smtp(smtp) => smtp.send(outgoing, lease).await,
+            Self::Provider(provider) => provider.send(outgoing, lease).await,
             Self::Inbox(inbox) => inbox.send(outgoing, lease).await,
         }
     }
@@ -81,6 +87,7 @@ impl Transport {
     pub async fn ping(&self) -> Health {
         match self {
             Self::Smtp(smtp) => smtp.ping().await,
+            Self::Provider(provider) => provider.ping().await,
             Self::Inbox(inbox) => inbox.ping().await,
         }
     }
@@ -89,7 +96,7 @@ impl Transport {
     pub async fn tidy(&self) {
         match self {
             Self::Smtp(smtp) => smtp.tidy().await,
-            Self::Inbox(_) => {}
+            Self::Provider(_) | Self::Inbox(_) => {}
         }
     }
 
@@ -97,7 +104,7 @@ impl Transport {
     pub async fn close(&self) {
         match self {
             Self::Smtp(smtp) => smtp.close().await,
-            Self::Inbox(_) => {}
+            Self::Provider(_) | Self::Inbox(_) => {}
         }
     }
 }

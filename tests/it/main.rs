@@ -18,6 +18,7 @@ mod oauth;
 mod object_store;
 mod operations;
 mod pages;
+mod providers;
 mod queue;
 mod shared_cache;
 mod smtp_ingress;

@@ -7,6 +7,9 @@
 mod decode;
 mod field;
 mod structure;
+mod whole;
+
+pub use whole::{Piece, Pieces, TooManyPieces, take_apart};
 
 use crate::filename::safe_filename;
 use decode::Encoding;

@@ -2,6 +2,7 @@
 
 mod checks;
 mod disk;
+mod graph;
 mod listener;
 
 use super::Place;
@@ -16,8 +17,21 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Doctor {
+    /// One part alone, looked at more closely
+    #[arg(value_enum)]
+    part: Option<Part>,
+    /// With graph: a mailbox that mail shall be sent from
+    #[arg(long, value_name = "ADDRESS", requires = "part")]
+    user: Option<String>,
     #[command(flatten)]
     format: Format,
+}
+
+/// What can be looked at alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The set-up at Microsoft: login, permissions, mailbox
+    Graph,
 }
 
 /// How a part is.
@@ -65,7 +79,7 @@ impl Diagnosis {
 impl Doctor {
     /// Exit code 0 when everything is fine or only warned of, 1 when a configured part fails.
     pub fn run(self, place: &Place) -> Result<ExitCode, Failure> {
-        let found = examine(place)?;
+        let found = self.examine(place)?;
         let worst = found.iter().map(|one| one.grade).max().unwrap_or(Grade::Ok);
         if self.format.json {
             output::json(
@@ -76,34 +90,45 @@ impl Doctor {
         }
         Ok(if worst == Grade::Failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
     }
-}
 
-/// Every check that can be made; a part that cannot be opened hides those that stand on it.
-fn examine(place: &Place) -> Result<Vec<Diagnosis>, Failure> {
-    let settings = match place.load() {
-        Ok(loaded) => loaded.settings,
-        Err(Failure::Config(errors)) => {
-            let remedy = "mend what is named; `posthaste config docs` prints the manual";
-            return Ok(vec![Diagnosis::failed("config", errors.to_string(), remedy)]);
-        }
-        Err(other) => return Err(other),
-    };
-    let mut found = vec![Diagnosis::ok("config", "no faults")];
-    block_on(async {
-        let listen = settings.http.listen;
-        let directory = settings.data.dir.clone();
-        match App::build(settings, BuildOptions::default()).await {
-            Ok(app) => {
-                found.extend(checks::all(&app).await);
-                app.store.close().await;
+    /// Every check that can be made; a part that cannot be opened hides those that stand on it.
+    fn examine(&self, place: &Place) -> Result<Vec<Diagnosis>, Failure> {
+        let settings = match place.load() {
+            Ok(loaded) => loaded.settings,
+            Err(Failure::Config(errors)) => {
+                let remedy = "mend what is named; `posthaste config docs` prints the manual";
+                return Ok(vec![Diagnosis::failed("config", errors.to_string(), remedy)]);
             }
-            Err(error) => {
-                found.push(Diagnosis::failed("installation", error.to_string(), "mend what is named"));
+            Err(other) => return Err(other),
+        };
+        let mut found = vec![Diagnosis::ok("config", "no faults")];
+        block_on(async {
+            let listen = settings.http.listen;
+            let directory = settings.data.dir.clone();
+            match App::build(settings, BuildOptions::default()).await {
+                Ok(app) => {
+                    match self.part {
+                        Some(Part::Graph) => {
+                            let graph = graph::all(&app, self.user.as_deref()).await;
+                            found.extend(if graph.is_empty() { vec![graph::none()] } else { graph });
+                        }
+                        None => {
+                            found.extend(checks::all(&app).await);
+                            found.extend(graph::all(&app, None).await);
+                        }
+                    }
+                    app.store.close().await;
+                }
+                Err(error) => {
+                    found.push(Diagnosis::failed("installation", error.to_string(), "mend what is named"));
+                }
             }
-        }
-        found.push(listener::http(&directory, listen).await);
-        Ok(found)
-    })
+            if self.part.is_none() {
+                found.push(listener::http(&directory, listen).await);
+            }
+            Ok(found)
+        })
+    }
 }
 
 fn shape(one: &Diagnosis) -> Value {

@@ -191,6 +191,9 @@ pub static KEYS: &[Key] = &[
     key("routes", "source", Kind::Choice(&["api", "smtp"]), "", "Takes mail that came in this way."),
     key("routes", "client", Kind::Text, "", "Takes mail of this client (name or id)."),
     key("routes", "tag", Kind::Text, "", "Takes mail with this tag."),
+    key("routes", "priority", Kind::List, "", "Takes mail of these priorities (1 to 5)."),
     key("routes", "transports", Kind::List, "", "Transports, tried in this order."),
     key("routes", "weights", Kind::List, "", "Shares of the transports, one number each; without them the first one takes all while it works."),
+    key("routes", "rate", Kind::Rate, "", "The most that goes by this route in a time, by each process; more waits."),
+    key("routes", "daily_quota", Kind::Number, "", "The most that goes by this route in any 24 hours, by each process in one life; more waits."),
 ];

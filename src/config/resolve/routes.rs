@@ -31,6 +31,10 @@ impl Resolver<'_> {
             &key("weights"),
             "must be as many as transports",
         );
+        let asked: Vec<u32> = self.written(&key("priority")).unwrap_or_default();
+        let priorities: Vec<u8> =
+            asked.iter().filter_map(|one| u8::try_from(*one).ok().filter(|one| *one <= 5)).collect();
+        self.ensure(priorities.len() == asked.len(), &key("priority"), "must be numbers of 1 to 5");
         RouteSettings {
             from_domain: self.written(&key("from_domain")),
             to_domain: self.written(&key("to_domain")),
@@ -40,8 +44,11 @@ impl Resolver<'_> {
             }),
             client: self.written(&key("client")),
             tag: self.written(&key("tag")),
+            priorities,
             transports,
             weights,
+            rate: self.written(&key("rate")),
+            daily_quota: self.written(&key("daily_quota")),
         }
     }
 }

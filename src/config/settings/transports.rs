@@ -172,10 +172,16 @@ pub struct RouteSettings {
     pub client: Option<String>,
     /// A tag.
     pub tag: Option<String>,
+    /// Priorities; none: any.
+    pub priorities: Vec<u8>,
     /// Names of transports that exist, at least one.
     pub transports: Vec<String>,
     /// As many as transports, or none.
     pub weights: Vec<u32>,
+    /// The most that goes this way in a time.
+    pub rate: Option<Rate>,
+    /// The most that goes this way in any 24 hours.
+    pub daily_quota: Option<u32>,
 }
 
 /// How mail came in.

@@ -12,6 +12,7 @@ pub mod name_server;
 pub mod object_store;
 pub mod postfix;
 pub mod postgres;
+pub mod provider;
 pub mod proxy;
 pub mod python;
 pub mod receiver;

@@ -1,0 +1,143 @@
+//! Access tokens of an application (OAuth 2.0 client credentials): fetched once for however many workers wait, kept
+//! until shortly before their end.
+
+use super::{GraphApp, GraphPlace};
+use crate::transports::provider::call::{Call, CallError, Http};
+use crate::transports::provider::verdict::{alarm, retry_after, told};
+use http::Method;
+use posthaste_model::outcome::Failure;
+use posthaste_model::{FailureCode, Secret, Timestamp};
+use reqwest::Url;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// A token is not used in the last part of its life: a tenth of it, and two minutes at most.
+const MARGIN_MAX: Duration = Duration::from_secs(120);
+/// Microsoft's own when the answer says none.
+const LIFE_DEFAULT: u64 = 3599;
+/// After a failure those who waited get the same answer for this long, instead of asking one after the other.
+const FAILURE_KEPT: Duration = Duration::from_secs(1);
+
+/// The token of one application.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    token: Option<(Secret, Instant)>,
+    failed: Option<(Failure, Instant)>,
+}
+
+impl Tokens {
+    /// A token that is good now, and not `stale`, which Microsoft refused.
+    pub async fn get(
+        &self,
+        http: &Http,
+        place: &GraphPlace,
+        app: &GraphApp,
+        stale: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Secret, Failure> {
+        // Whoever comes meanwhile waits for this one fetch.
+        let mut slot = self.0.lock().await;
+        let asked = Instant::now();
+        if let Some((token, good_until)) = &slot.token
+            && *good_until > asked
+            && stale != Some(token)
+        {
+            return Ok(token.clone());
+        }
+        if let Some((failure, until)) = &slot.failed
+            && *until > asked
+        {
+            return Err(failure.clone());
+        }
+        slot.token = None;
+        match fetch(http, place, app, now).await {
+            Ok((token, life)) => {
+                let margin = (life / 10).min(MARGIN_MAX);
+                slot.token = Some((token.clone(), asked + life.saturating_sub(margin)));
+                slot.failed = None;
+                Ok(token)
+            }
+            Err(failure) => {
+                slot.failed = Some((failure.clone(), Instant::now() + FAILURE_KEPT));
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// The scope that asks for all permissions granted to the application: the origin of Graph and `/.default`.
+fn scope(graph_url: &str) -> String {
+    let origin = Url::parse(graph_url).map(|url| url.origin().ascii_serialization());
+    format!("{}/.default", origin.unwrap_or_else(|_| graph_url.to_owned()))
+}
+
+async fn fetch(
+    http: &Http,
+    place: &GraphPlace,
+    app: &GraphApp,
+    now: Timestamp,
+) -> Result<(Secret, Duration), Failure> {
+    let url = format!("{}/{}/oauth2/v2.0/token", place.login_url, super::segment(&app.tenant_id));
+    let form = [
+        ("client_id", app.client_id.as_str()),
+        ("client_secret", app.client_secret.expose()),
+        ("grant_type", "client_credentials"),
+        ("scope", &scope(&place.graph_url)),
+    ];
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{name}={}", super::segment(value))).collect();
+    let call = Call {
+        method: Method::POST,
+        url: &url,
+        headers: vec![("Content-Type", "application/x-www-form-urlencoded".to_owned())],
+        body: vec![pairs.join("&").into()],
+        lease: None,
+    };
+    let reply = match http.call(call).await {
+        Ok(reply) => reply,
+        Err(CallError::NotSent(reason) | CallError::Unanswered(reason)) => {
+            let message = format!("Microsoft's login: {reason}");
+            return Err(Failure {
+                transport_down: true,
+                ..Failure::new(FailureCode::TransportError, message)
+            });
+        }
+        Err(CallError::LeaseLost) => {
+            return Err(Failure::new(FailureCode::TransportError, "the request for a token was given up"));
+        }
+    };
+    let answer = reply.json();
+    if reply.is_success()
+        && let Some(token) = answer["access_token"].as_str().filter(|token| !token.is_empty())
+    {
+        let life = &answer["expires_in"];
+        let life = life.as_u64().or_else(|| life.as_str()?.parse().ok()).unwrap_or(LIFE_DEFAULT);
+        return Ok((Secret::new(token), Duration::from_secs(life)));
+    }
+    let error = answer["error"].as_str().unwrap_or_default();
+    let description = answer["error_description"].as_str().unwrap_or_default();
+    let first = description.lines().next().unwrap_or_default();
+    let text = told("Microsoft's login", reply.status, &format!("{error} {first}"));
+    Err(match reply.status {
+        429 | 500..=599 => Failure {
+            transport_down: reply.status != 429,
+            retry_after: retry_after(&reply, now),
+            ..Failure::new(FailureCode::ServerError, text)
+        },
+        _ => alarm(&text),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scope_is_the_origin_of_graph() {
+        assert_eq!(scope("https://graph.microsoft.com"), "https://graph.microsoft.com/.default");
+        assert_eq!(scope("http://127.0.0.1:8443/graph"), "http://127.0.0.1:8443/.default");
+    }
+}
