@@ -140,6 +140,7 @@ fn the_status_tells_true_figures() {
 #[test]
 fn health_has_every_check() {
     let server = inbox();
+    server.wait_healthy();
     let health = get(&server, "/health").expect(200).json();
     assert_eq!(health["status"], "healthy");
     for name in ["queue", "config", "smtp_config", "logging", "queue_storage"] {
@@ -153,6 +154,7 @@ fn health_has_every_check() {
     );
     let relay = Relay::accepting();
     let outward = super::server(&relay);
+    outward.wait_healthy();
     let health = get(&outward, "/health").expect(200).json();
     assert_eq!(health["checks"]["smtp_config"]["status"], "healthy", "{health}");
 }
@@ -171,6 +173,7 @@ fn mail_that_nobody_sends_makes_the_queue_unhealthy() {
 #[test]
 fn a_log_that_cannot_be_written_and_an_open_directory_are_told() {
     let server = inbox();
+    server.wait_healthy();
     let (data, logs) = (server.data(), server.data().join("logs"));
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("a directory");
     std::fs::rename(&logs, data.join("logs-away")).expect("a directory");

@@ -229,6 +229,15 @@ impl Server {
         });
     }
 
+    /// Waits until every part works: a start does not wait for the broker, where there is one.
+    #[track_caller]
+    pub fn wait_healthy(&self) {
+        eventually("every part works", || {
+            let health = http::request(self.address(), "GET", "/health", &[], b"").ok()?;
+            (health.status == 200).then_some(())
+        });
+    }
+
     fn address_file(&self) -> PathBuf {
         let name = self.options.role.as_ref().map_or("http.addr", |(_, file)| file);
         self.data().join("run").join(name)
