@@ -16,7 +16,7 @@ use crate::config::{BlobSettings, CacheSettings, DataDirectory, QueueSettings, S
 use crate::directory::Directory;
 use crate::dispatch::Way;
 use crate::dns::Dns;
-use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule};
+use crate::intake::{Intake, IntakeLimits, IntakeParts, LinkRule, UnsubscribeRule};
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::news::Desk;
@@ -319,6 +319,10 @@ fn intake_limits(settings: &Settings, vault: &Vault) -> IntakeLimits {
                 vault: vault.clone(),
             },
         ),
+        unsubscribe: settings.http.public_url.as_ref().map(|base_url| UnsubscribeRule {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            vault: vault.clone(),
+        }),
         types_everywhere: settings.attachments.enforce_everywhere,
     }
 }

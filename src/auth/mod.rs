@@ -8,6 +8,7 @@ mod network;
 mod oauth;
 mod signing;
 mod totp;
+pub mod unsubscribe;
 mod users;
 
 pub use oauth::{AccessToken, LoggedIn, hash_password};

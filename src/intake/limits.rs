@@ -19,8 +19,19 @@ pub struct IntakeLimits {
     pub allowed_types: BTreeSet<String>,
     /// Larger files are kept and linked to instead of carried.
     pub links: Option<LinkRule>,
+    /// How links to unsubscribe are made, where this installation can be reached.
+    pub unsubscribe: Option<UnsubscribeRule>,
     /// Whether the types bind every surface, not only the Emails API.
     pub types_everywhere: bool,
+}
+
+/// How links to unsubscribe are made.
+#[derive(Clone, Debug)]
+pub struct UnsubscribeRule {
+    /// Where this installation is reached, without a slash at its end.
+    pub base_url: String,
+    /// Signs the links.
+    pub vault: Vault,
 }
 
 /// When a file is linked to, and how.

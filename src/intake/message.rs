@@ -52,6 +52,7 @@ impl Intake {
         let priority = priority(draft, &mut faults);
         let headers = with_priority(draft, priority, headers);
         let send_at = send_at(draft, now, &mut faults);
+        self.judge_unsubscribe(draft, recipients.len(), &mut faults);
         let files = self.files(draft, &mut faults).await;
 
         let (Some(sender), Some(subject)) = (sender, subject) else { return Err(refusal(faults)) };
@@ -90,6 +91,7 @@ impl Intake {
             resent_from: None,
             decisions,
         };
+        self.add_unsubscribe(draft, &mut email);
         self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files: files.contents })
     }

@@ -15,10 +15,11 @@ mod raw;
 mod sender;
 mod spans;
 mod suppression;
+mod unsubscribe;
 
 pub use batch::{BatchAccepted, BatchRule};
 pub use dry_run::DryRun;
-pub use limits::{IntakeLimits, LinkRule};
+pub use limits::{IntakeLimits, LinkRule, UnsubscribeRule};
 pub use raw::RawDraft;
 
 use crate::auth::{Auth, AuthError, Caller};

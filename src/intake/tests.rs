@@ -47,6 +47,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
         attachments_bytes: 1 << 20,
         allowed_types: BTreeSet::from(["text/plain".to_owned()]),
         links: None,
+        unsubscribe: None,
         types_everywhere: false,
     };
     let intake = Intake::new(IntakeParts {

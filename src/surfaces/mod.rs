@@ -21,6 +21,7 @@ mod outward_status;
 mod provider_webhooks;
 mod send;
 pub mod smtp_ingress;
+mod unsubscribe;
 pub mod web;
 
 pub use ground::Ground;
@@ -30,7 +31,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 
 /// Every surface of an API node.
-fn doors(ground: &Ground) -> [Router; 11] {
+fn doors(ground: &Ground) -> [Router; 12] {
     [
         account::router(ground),
         dashboard::router(ground),
@@ -41,6 +42,7 @@ fn doors(ground: &Ground) -> [Router; 11] {
         mail_proxy::router(ground),
         provider_webhooks::router(ground),
         send::router(ground),
+        unsubscribe::router(ground),
         ops::health(ground),
         web::assets(),
     ]

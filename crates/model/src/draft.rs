@@ -167,6 +167,8 @@ pub struct Draft {
     pub priority: Option<i64>,
     /// Not before.
     pub send_at: Option<Timestamp>,
+    /// A link to unsubscribe with one click is asked for: from mail with this tag; empty: from all mail.
+    pub list_unsubscribe: Option<String>,
     /// Faults the surface found while reading (wrong types, unknown fields): reported together with intake's.
     pub faults: Vec<Fault>,
 }
@@ -199,6 +201,7 @@ impl Draft {
             event_id: None,
             priority: None,
             send_at: None,
+            list_unsubscribe: None,
             faults: Vec::new(),
         }
     }

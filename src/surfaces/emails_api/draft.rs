@@ -44,6 +44,7 @@ pub(super) fn read(json: &Json<'_>) -> Read {
         draft.event_id = body.integer("event_id");
         draft.priority = body.integer("priority");
         draft.send_at = send_at(&mut body);
+        draft.list_unsubscribe = list_unsubscribe(&mut body);
         idempotency_key = owned(body.text("idempotency_key"));
         body.finish();
     }
@@ -124,6 +125,20 @@ fn attachment(mut entry: ObjectReader<'_, '_, '_>) -> DraftAttachment {
     };
     entry.finish();
     read
+}
+
+/// `true`: from all mail; a text: from mail with this tag.
+fn list_unsubscribe(body: &mut ObjectReader<'_, '_, '_>) -> Option<String> {
+    match body.value("list_unsubscribe")? {
+        Json::Null | Json::Bool(false) => None,
+        Json::Bool(true) => Some(String::new()),
+        Json::String(text) => Some(text.to_string()),
+        other => {
+            let message = format!("must be true or a tag, not {}", other.type_name());
+            body.fault("list_unsubscribe", "invalid_type", message);
+            None
+        }
+    }
 }
 
 fn send_at(body: &mut ObjectReader<'_, '_, '_>) -> Option<Timestamp> {

@@ -4,6 +4,7 @@
 mod bounces;
 mod domains;
 mod suppressions;
+mod unsubscribe;
 mod webhooks;
 
 use crate::harness::{Relay, Server, ServerOptions};

@@ -1,0 +1,165 @@
+//! `/unsubscribe/{token}`: the link in `List-Unsubscribe`. A GET shows a page with a button and changes nothing (link
+//! scanners follow every link); a POST takes the address off (RFC 8058). The link is the credential.
+
+use crate::auth::unsubscribe::UnsubscribeLink;
+use crate::base::clock::Clock;
+use crate::base::vault::Vault;
+use crate::limits::{LimitKey, Limits, Scope};
+use crate::news::Desk;
+use crate::surfaces::Ground;
+use crate::surfaces::http::answer;
+use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::problem::{self, Problem};
+use crate::surfaces::http::rate_headers;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderValue, StatusCode};
+use posthaste_model::Rate;
+use posthaste_model::news::{News, NewsKind, NewsSource};
+use posthaste_model::suppression::{Suppression, reason};
+use posthaste_store::{Actor, Store, StoreError};
+
+/// The surface.
+#[derive(Clone)]
+struct Unsubscribe {
+    store: Store,
+    desk: Desk,
+    vault: Vault,
+    clock: Clock,
+    limits: Limits,
+    per_address: Rate,
+}
+
+/// The surface's route.
+pub fn router(ground: &Ground) -> Router {
+    let surface = Unsubscribe {
+        store: ground.store.clone(),
+        desk: ground.news.clone(),
+        vault: ground.vault.clone(),
+        clock: ground.clock.clone(),
+        limits: ground.limits.clone(),
+        per_address: ground.settings.limits.per_ip,
+    };
+    Router::new().route("/unsubscribe/{token}", get(ask).post(take_off)).with_state(surface)
+}
+
+async fn ask(State(surface): State<Unsubscribe>, Path(token): Path<String>, exchange: Exchange) -> Response {
+    surface.let_in(&exchange, &token, async |link| Ok(question(&link))).await
+}
+
+async fn take_off(
+    State(surface): State<Unsubscribe>,
+    Path(token): Path<String>,
+    exchange: Exchange,
+) -> Response {
+    surface
+        .let_in(&exchange, &token, async |link| {
+            surface.take_off(&link, &token).await.map_err(|error| {
+                tracing::warn!(%error, "an address could not be taken off");
+                Problem::new(problem::STORE_UNAVAILABLE, "try again later").with_retry_after(5)
+            })?;
+            Ok(page("You are unsubscribed", "<p>You will not get this mail any more.</p>"))
+        })
+        .await
+}
+
+impl Unsubscribe {
+    async fn let_in(
+        &self,
+        exchange: &Exchange,
+        token: &str,
+        work: impl AsyncFnOnce(UnsubscribeLink) -> Result<Response, Problem>,
+    ) -> Response {
+        let address = LimitKey::address(Scope::Address, exchange.client_address());
+        let decision = self.limits.check(address, self.per_address, self.clock.now()).await;
+        if !decision.allowed {
+            let mut response =
+                Problem::new(problem::RATE_LIMITED, "too many requests").into_response(exchange);
+            rate_headers::write(response.headers_mut(), &decision);
+            return response;
+        }
+        let answer = match UnsubscribeLink::read(token, &self.vault) {
+            Some(link) => work(link).await,
+            None => Err(Problem::new(problem::NOT_FOUND, "there is no such link")),
+        };
+        answer.unwrap_or_else(|problem| problem.into_response(exchange))
+    }
+
+    async fn take_off(&self, link: &UnsubscribeLink, token: &str) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let stream = Some(link.stream.clone()).filter(|stream| !stream.is_empty());
+        let standing = self.store.suppressed(link.client_id, vec![link.address_key], now).await?;
+        if !standing.iter().any(|entry| entry.stream == stream && entry.expires_at.is_none()) {
+            let found = self.store.email(link.client_id, link.email_id).await?;
+            let address = found.and_then(|record| {
+                let to = record.email.recipients.first()?;
+                Some(to.mailbox.address.canonical().to_owned())
+            });
+            let mut entry = Suppression::new(
+                link.client_id,
+                address.as_deref().unwrap_or_default(),
+                reason::UNSUBSCRIBE,
+                now,
+            );
+            if entry.address_key != link.address_key {
+                // The email is no longer kept, or its recipient was erased.
+                entry.email = None;
+                entry.address_key = link.address_key;
+            }
+            entry.stream = stream;
+            let actor = Actor { kind: "recipient".to_owned(), id: None, address: None };
+            self.store.suppress(link.client_id, vec![entry], &actor).await?;
+        }
+        let key = format!("sha256:{}", posthaste_model::email::BlobHash::of(token.as_bytes()));
+        let mut news = News::kept(NewsSource::Link, key, "one-click".to_owned(), now);
+        news.email_id = Some(link.email_id);
+        news.kind = Some(NewsKind::Unsubscribed);
+        news.detail = Some(if link.stream.is_empty() { "all mail".to_owned() } else { link.stream.clone() });
+        if let Err(error) = self.desk.record(vec![news]).await {
+            // The address is off; only the timeline does not say so.
+            tracing::warn!(%error, "an unsubscription was not noted in the timeline");
+        }
+        Ok(())
+    }
+}
+
+fn question(link: &UnsubscribeLink) -> Response {
+    let what = if link.stream.is_empty() {
+        "all mail of this sender".to_owned()
+    } else {
+        format!("mail of the kind \u{201c}{}\u{201d}", escaped(&link.stream))
+    };
+    page(
+        "Unsubscribe",
+        &format!(
+            "<p>Stop {what}?</p><form method=\"post\">\
+             <input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
+             <button type=\"submit\">Unsubscribe</button></form>"
+        ),
+    )
+}
+
+fn page(title: &str, body: &str) -> Response {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\">\
+         <title>{title}</title></head><body><main><h1>{title}</h1>{body}</main></body></html>"
+    );
+    answer::bytes_as(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), html)
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+        out
+    })
+}
