@@ -13,8 +13,6 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How a browser is to be.
 #[derive(Clone, Copy, Default)]
 pub struct Looks {
-    /// Scripts are off.
-    pub without_scripts: bool,
     /// As wide as a phone.
     pub phone: bool,
 }
@@ -45,9 +43,6 @@ impl Chromium {
         let mut options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", size],
         });
-        if looks.without_scripts {
-            options["prefs"] = json!({"profile.managed_default_content_settings.javascript": 2});
-        }
         if looks.phone {
             options["mobileEmulation"] =
                 json!({"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2.0}});
