@@ -8,7 +8,7 @@ use crate::live::Live;
 use crate::news::{DeskParts, Proofs};
 use posthaste_store::{Store, StoreSettings};
 
-const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+const NOW: Timestamp = Timestamp::from_millis(1_796_000_000_000);
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:mail";
 
 fn samples() -> Value {
