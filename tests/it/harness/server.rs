@@ -158,7 +158,8 @@ impl Server {
     #[track_caller]
     pub fn start(options: ServerOptions) -> Self {
         let mut server = Self::start_bare(options);
-        server.key = server.key_in_banner().expect("a key in the banner");
+        // Printed when the listener is open, which may be a moment after it answers.
+        server.key = eventually("a key in the banner", || server.key_in_banner());
         server.cli_json(&["domain", "create", "example.com", "--client", "default"]);
         server
     }
