@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::email_to;
+use crate::harness::browser::make_user;
 use crate::harness::server::NONE;
 use crate::harness::{Server, ServerOptions, eventually};
 
@@ -12,6 +13,8 @@ const ROUTES: [&str; 3] = [
     include_str!("../../../src/surfaces/emails_api/admin_calls.rs"),
     include_str!("../../../src/surfaces/emails_api/webhooks.rs"),
 ];
+/// Owns the event that is made.
+const ORGANIZER: &str = "organizer@example.com";
 /// The style of a page, and what answers 404.
 const UNDOCUMENTED: [&str; 2] = ["/api/docs.css", "/api/{*rest}"];
 
@@ -25,6 +28,7 @@ impl Documented {
     fn start() -> Self {
         let server = Server::start(ServerOptions::default().env("WEBHOOKS_ALLOW_PRIVATE", "true"));
         let admin = server.new_key(&["--client", "default", "--permission", "admin"]);
+        make_user(&server, ORGANIZER, "eo");
         let document = server.get_with("/api/openapi.json", &[("X-Api-Key", NONE)]).expect(200).json();
         Self { document, server, admin }
     }
@@ -86,6 +90,7 @@ fn success(id: &str) -> Option<String> {
         "previewTemplate" => json!({"variables": {"name": "Andi"}}),
         "createClient" => json!({"name": "fresh"}),
         "changeClient" => json!({"retain_bodies": "7d", "retain_records": null}),
+        "createEoEvent" => json!({"name": "Concert", "owner": ORGANIZER}),
         "createKey" => json!({"client": "default", "mode": "test", "rate_limit": "5/min"}),
         "rotateKey" | "rotateWebhook" => json!({"overlap": "1h"}),
         "createDomain" => json!({"name": "fresh.example", "default_from": "a@fresh.example"}),

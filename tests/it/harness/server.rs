@@ -324,7 +324,9 @@ impl Server {
     fn key_in_banner(&self) -> Option<String> {
         let banner = self.stdout();
         let from = banner.find("ph_live_").or_else(|| banner.find("ph_test_"))?;
-        Some(banner[from..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+        // Up to what follows it: the rest may not have been written yet.
+        let end = banner[from..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+        Some(banner[from..from + end].to_owned())
     }
 
     /// Sends a request with the default client's key.
