@@ -9,7 +9,12 @@ use std::sync::Arc;
 impl Intake {
     /// Begins the span of a commit, which the attempts of its emails will stand under.
     pub(super) fn begin_span(&self, emails: &[Arc<Email>], submission: &Submission<'_>) -> Option<Open> {
-        let mut span = self.traces.begin(SpanKind::Internal, trace::current())?;
+        let parent = trace::current();
+        // Of a request that is not recorded no part is, whatever the sampler would say of the part alone.
+        if parent.is_some_and(|parent| !parent.sampled) {
+            return None;
+        }
+        let mut span = self.traces.begin(SpanKind::Internal, parent)?;
         span.text("posthaste.correlation_id", submission.correlation.as_str());
         span.number("posthaste.emails", emails.len());
         if let [email] = emails {

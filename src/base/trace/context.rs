@@ -18,6 +18,9 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
+    /// What nobody recorded.
+    const UNSAMPLED: Self = Self { trace_id: [0; 16], span_id: [0; 8], sampled: false };
+
     /// Reads a `traceparent` header (W3C Trace Context, section 3.2); what is not one is as if it were not there.
     pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.trim().split('-');
@@ -34,12 +37,10 @@ impl SpanContext {
     }
 }
 
-/// Runs `work` as part of `context`, which [`current`] then answers inside; without one it just runs.
+/// Runs `work` as part of `context`, which [`current`] then answers inside. Without one it is work that is not to be
+/// recorded, nor any part of it.
 pub async fn within<F: Future>(context: Option<SpanContext>, work: F) -> F::Output {
-    match context {
-        Some(context) => CURRENT.scope(context, work).await,
-        None => work.await,
-    }
+    CURRENT.scope(context.unwrap_or(SpanContext::UNSAMPLED), work).await
 }
 
 /// What the present task is part of. A task of its own starts without.

@@ -30,7 +30,7 @@ fn nothing_breaks_out_of_its_place() {
         error(&answer);
     }
     assert_eq!(server.get("/api/emails?count=true").expect(200).json()["total"], 0);
-    get(&server, "/health").expect(200);
+    server.wait_healthy();
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn without_a_configured_sender_the_answer_says_so() {
     let refused = post(&server, KEY, &[], &message());
     assert_eq!(error(&refused), (400, "Validation Failed".into(), "INVALID_FIELD".into(), "from".into()));
     assert!(refused.text().contains("MAIL_FROM_ADDRESS"), "{}", refused.text());
+    server.wait_healthy();
     let health = get(&server, "/health").expect(200).json();
     assert_eq!(health["checks"]["config"]["status"], "warning", "{health}");
 }
