@@ -118,6 +118,8 @@ enum OnBreak {
     Lost,
     /// One that was cut.
     Cut,
+    /// One that was cut; so is one whose body takes too long.
+    Told,
 }
 
 /// No answer came.
@@ -189,6 +191,13 @@ impl Outbound {
         self.exchange(call, reqwest::Body::wrap(body), OnBreak::Cut).await
     }
 
+    /// Makes a call of which the status alone counts: once the peer has said it the call is answered, even if the rest
+    /// of the answer breaks off or takes too long.
+    pub async fn tell(&self, call: Call) -> Result<Answer, CallFault> {
+        let body = reqwest::Body::from(call.body.clone());
+        self.exchange(call, body, OnBreak::Told).await
+    }
+
     async fn exchange(
         &self,
         call: Call,
@@ -203,17 +212,22 @@ impl Outbound {
         }
         let Call { method, target, headers, timeout, answer_max, .. } = call;
         let request = self.client.request(method, target.into_url()).headers(headers).body(body);
+        let until = tokio::time::Instant::now() + timeout;
         let calling = async {
             let mut response = request.send().await.map_err(|error| fault(&error, timeout))?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let mut body = BytesMut::new();
             let mut is_cut = false;
             loop {
-                let chunk = match response.chunk().await {
-                    Ok(Some(chunk)) => chunk,
-                    Ok(None) => break,
-                    Err(error) if on_break == OnBreak::Lost => return Err(fault(&error, timeout)),
-                    Err(_) => {
+                let read = match on_break {
+                    OnBreak::Told => tokio::time::timeout_at(until, response.chunk()).await.ok(),
+                    OnBreak::Lost | OnBreak::Cut => Some(response.chunk().await),
+                };
+                let chunk = match read {
+                    Some(Ok(Some(chunk))) => chunk,
+                    Some(Ok(None)) => break,
+                    Some(Err(error)) if on_break == OnBreak::Lost => return Err(fault(&error, timeout)),
+                    Some(Err(_)) | None => {
                         is_cut = true;
                         break;
                     }

@@ -101,3 +101,28 @@ async fn faults_tell_whether_the_peer_may_have_the_request() {
     let fault = outbound.call(slow).await.unwrap_err();
     assert!(matches!(fault, CallFault::TimedOut(_)) && fault.is_sent(), "{fault:?}");
 }
+
+#[tokio::test]
+async fn where_the_status_alone_counts_it_stands_whatever_becomes_of_the_body() {
+    const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab";
+    let outbound = Outbound::new(Reach::Private).unwrap();
+    let (address, _) = peer(HALF).await;
+    let url = format!("http://{address}/");
+    let fault = outbound.call(call(&url)).await.unwrap_err();
+    assert!(matches!(fault, CallFault::Lost(_)), "{fault:?}");
+    let answer = outbound.tell(call(&url)).await.unwrap();
+    assert_eq!((answer.status, answer.is_cut), (200, true));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let tasks = crate::base::tasks::Tasks::new();
+    let _running = tasks.spawn("test.slow", async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let _ = stream.write_all(HALF).await;
+        std::future::pending::<()>().await;
+    });
+    let slow = Call { timeout: Duration::from_secs(2), ..call(&url) };
+    let answer = outbound.tell(slow).await.unwrap();
+    assert_eq!((answer.status, answer.is_cut), (200, true));
+}

@@ -215,7 +215,7 @@ impl Caller {
             answer_max: ANSWER_MAX,
             ..Call::post(target)
         };
-        outbound.call(call).await.map_err(|fault| {
+        outbound.tell(call).await.map_err(|fault| {
             tracing::debug!(webhook = %webhook.id, %fault, "a call was not answered");
             word(&fault)
         })
