@@ -1,7 +1,7 @@
 //! `POST /send`, which two dialects share: the credential says which is spoken ('Where paths meet').
 
 use super::Ground;
-use super::aegis::{self, API_KEY, Aegis, AegisError};
+use super::aegis::{self, API_KEY, Aegis};
 use super::oauth::{self, Oauth};
 use axum::Router;
 use axum::body::Body;
@@ -32,7 +32,7 @@ async fn send(State(dialects): State<Dialects>, request: Request<Body>) -> Respo
     let headers = request.headers();
     match (headers.contains_key(API_KEY), has_bearer(headers)) {
         (false, true) => oauth::send(dialects.oauth, request).await,
-        (true, true) => AegisError::ambiguous().into_response(dialects.aegis.clock.now()),
+        (true, true) => aegis::refuse_both(dialects.aegis, request).await,
         // Without any credential it is refused, in the words of the older of the two.
         (_, false) => aegis::send(dialects.aegis, request).await,
     }

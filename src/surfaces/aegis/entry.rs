@@ -49,7 +49,7 @@ impl Aegis {
         };
         let caller = match found {
             Ok(caller) => caller,
-            Err(AuthError::Invalid) => return Err(self.stranger(exchange).await),
+            Err(AuthError::Invalid) => return Err(self.stranger(exchange, AegisError::key()).await),
             Err(error) => return Err(error.into()),
         };
         let id = caller.credential.id.as_u128();
@@ -95,11 +95,11 @@ impl Aegis {
     }
 
     /// Nobody that is known: counted by address, so that a key that people chose is not found by trying.
-    async fn stranger(&self, exchange: &Exchange) -> AegisError {
+    pub(super) async fn stranger(&self, exchange: &Exchange, refusal: AegisError) -> AegisError {
         let key = LimitKey::address(Scope::Address, exchange.client_address());
         let decision = self.limits.check(key, self.per_address, self.clock.now()).await;
         if decision.allowed {
-            return AegisError::key().with_figures(&decision);
+            return refusal.with_figures(&decision);
         }
         self.metrics.rate_limited("ip");
         AegisError::too_many(&decision)

@@ -11,7 +11,7 @@ mod time;
 
 pub(super) use entry::API_KEY;
 pub(super) use errors::AegisError;
-pub(super) use send::send;
+pub(super) use send::{refuse_both, send};
 
 use crate::auth::Auth;
 use crate::base::clock::Clock;

@@ -28,6 +28,13 @@ pub(in crate::surfaces) async fn send(aegis: Aegis, request: Request<Body>) -> R
     aegis.finish(&entered, &parts.headers, outcome).await
 }
 
+/// Refuses a request that shows two credentials; neither is looked at.
+pub(in crate::surfaces) async fn refuse_both(aegis: Aegis, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let error = aegis.stranger(&exchange::of(&parts), AegisError::ambiguous()).await;
+    error.into_response(aegis.clock.now())
+}
+
 async fn accept(
     aegis: &Aegis,
     exchange: &Exchange,

@@ -120,6 +120,7 @@ fn the_credential_says_which_api_is_spoken() {
     let server = inbox();
     let both = post(&server, KEY, &[("Authorization", "Bearer x")], &message());
     assert_eq!(error(&both), (400, "Bad Request".into(), "AMBIGUOUS_CREDENTIALS".into(), String::new()));
+    assert!(both.header("x-ratelimit-remaining").is_some());
     for headers in [&[("X-Api-Key", NONE)][..], &[("X-Api-Key", NONE), ("Authorization", "Basic eDp5")]] {
         let neither = server.post_with("/send", headers, &message());
         assert_eq!(error(&neither), (401, "Unauthorized".into(), "INVALID_API_KEY".into(), String::new()));
