@@ -10,8 +10,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Request, StatusCode};
-use posthaste_model::Status;
 use posthaste_model::aegis::parse_message_id;
+use posthaste_model::event::EventKind;
+use posthaste_model::{Status, Timestamp};
 use serde_json::json;
 
 /// The handler.
@@ -46,7 +47,7 @@ async fn find(aegis: &Aegis, id: &str, query: &str) -> Result<Response, AegisErr
     if status == "failed" {
         body["details"] = json!({
             "message_id": id,
-            "failed_at": time::instant(found.updated_at),
+            "failed_at": time::instant(failed_at(aegis, &found).await?),
             "attempts": found.attempts,
             "last_error": last_error(aegis, &found).await?,
         });
@@ -79,6 +80,15 @@ fn shown(status: Status) -> (&'static str, &'static str) {
         Status::Sent | Status::Delivered | Status::Complained => ("sent", "Email delivered successfully"),
         Status::Bounced | Status::Failed | Status::Cancelled => ("failed", "Email delivery failed"),
     }
+}
+
+/// When it failed: news that came later changed it, too.
+async fn failed_at(aegis: &Aegis, found: &EmailStatus) -> Result<Timestamp, AegisError> {
+    let events = aegis.store.events(found.client_id, found.email_id).await?;
+    let ends =
+        |kind: EventKind| matches!(kind, EventKind::Failed | EventKind::Bounced | EventKind::Cancelled);
+    let end = events.iter().rfind(|one| ends(one.event.kind));
+    Ok(end.map_or(found.updated_at, |one| one.event.at))
 }
 
 /// Why it failed, without anybody's address.
