@@ -5,12 +5,14 @@ use super::message::{aegis_body, body, is_wanted, public_name};
 use posthaste_model::aegis::message_id;
 use posthaste_model::{Timestamp, WebhookDeliveryId, WebhookId};
 use posthaste_store::{ClientEvent, NewWebhookDelivery, StoreError, Webhook};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Events read at once.
 const PAGE: usize = 100;
+/// What the final failure of an email is called.
+const FAILED: &str = "email.failed";
 /// A cursor that passed so many events of no interest is written down; until then it is only remembered.
 const UNWRITTEN: i64 = 2_000;
 
@@ -62,8 +64,11 @@ async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<Opt
             break;
         }
         let now = caller.parts.clock.now();
-        let deliveries: Vec<_> =
+        let mut deliveries: Vec<_> =
             page.events.iter().filter_map(|event| delivery(caller, webhook, event, now)).collect();
+        if webhook.is_configured {
+            only_final(&mut deliveries);
+        }
         after = page.after;
         if !deliveries.is_empty() || after - cursor >= UNWRITTEN {
             if !store.fan_out(webhook.id, cursor, after, deliveries).await? {
@@ -73,6 +78,14 @@ async fn catch_up(caller: &Caller, webhook: &Webhook, looked: i64) -> Result<Opt
         }
     }
     Ok(Some((cursor, after)))
+}
+
+/// Of the failures of one email only the last is the email's own; those before it are of single recipients.
+fn only_final(deliveries: &mut Vec<NewWebhookDelivery>) {
+    let mut failed = HashSet::new();
+    deliveries.reverse();
+    deliveries.retain(|one| one.kind != FAILED || failed.insert(one.email_id));
+    deliveries.reverse();
 }
 
 /// What is told of an event, if the webhook wants to hear of it.
@@ -85,7 +98,7 @@ fn delivery(
     let name = public_name(found.event.event.kind).filter(|name| is_wanted(&webhook.events, name))?;
     let (kind, body) = if webhook.is_configured {
         let (status, body) = aegis_body(found, |id| message_id(webhook.client_id, id))?;
-        (if status == "sent" { "email.sent" } else { "email.failed" }, body)
+        (if status == "sent" { "email.sent" } else { FAILED }, body)
     } else {
         (name, body(found, name))
     };
@@ -100,4 +113,30 @@ fn delivery(
         once: webhook.is_configured,
         at: now,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use posthaste_model::EmailId;
+
+    #[test]
+    fn of_several_failures_of_an_email_the_last_is_told() {
+        let at = Timestamp::from_millis(0);
+        let made = |email: u8, seq: u32, kind: &str| NewWebhookDelivery {
+            id: WebhookDeliveryId::new(at, [1; 10]),
+            event: Some(i64::from(seq)),
+            email_id: Some(EmailId::new(at, [email; 10])),
+            seq,
+            kind: kind.to_owned(),
+            body: Vec::new(),
+            once: true,
+            at,
+        };
+        let mut deliveries =
+            vec![made(1, 2, FAILED), made(2, 3, "email.sent"), made(1, 4, FAILED), made(3, 5, FAILED)];
+        only_final(&mut deliveries);
+        let told: Vec<u32> = deliveries.iter().map(|one| one.seq).collect();
+        assert_eq!(told, [3, 4, 5]);
+    }
 }
