@@ -116,7 +116,8 @@ pub(crate) struct Known<'a> {
 pub(crate) fn apply(news: &News, known: Known<'_>, now: Timestamp) -> Option<Applied> {
     let kind = news.kind?;
     // Not before the email was, and not ahead of us, whatever the source's clock says.
-    let at = Timestamp::from_millis(news.at.millis().clamp(known.requested_at, now.millis()));
+    // The node that accepted the email may be ahead of this one, so neither bound is surely the lower.
+    let at = Timestamp::from_millis(news.at.millis().min(now.millis()).max(known.requested_at));
     let index = known.head.recipient(news);
     let mut states = known.recipients;
     let detail = news.detail.clone().unwrap_or_else(|| kind.as_str().to_owned());
