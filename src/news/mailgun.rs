@@ -74,7 +74,9 @@ impl Signed {
         let fits = |part: &str| {
             (1..=LONGEST_PART).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_graphic())
         };
-        (fits(&signed.timestamp) && fits(&signed.token) && signed.signature.len() == SIGNATURE_LEN)
+        // Both are signed as one text: were `e0` of a token taken for the end of a time, the rest would be a new token.
+        let is_time = signed.timestamp.bytes().all(|b| b.is_ascii_digit());
+        (is_time && fits(&signed.timestamp) && fits(&signed.token) && signed.signature.len() == SIGNATURE_LEN)
             .then_some(signed)
     }
 
@@ -191,6 +193,17 @@ mod tests {
         for wrong in wrong {
             assert!(signed(wrong).is_none_or(|signed| !signed.is_by(&key)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_has_one_place_where_the_time_ends() {
+        let signature = "0".repeat(SIGNATURE_LEN);
+        let read = |timestamp: &str, token: &str| {
+            Signed::read(&json!({"timestamp": timestamp, "token": token, "signature": signature.as_str()}))
+        };
+        assert!(read("1600112502", "e0c5").is_some());
+        assert!(read("1600112502e0", "c5").is_none());
+        assert!(read("1600112502.", "5").is_none());
     }
 
     #[test]
