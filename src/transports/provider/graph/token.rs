@@ -15,6 +15,8 @@ use tokio::sync::Mutex;
 const MARGIN_MAX: Duration = Duration::from_secs(120);
 /// Microsoft's own when the answer says none.
 const LIFE_DEFAULT: u64 = 3599;
+/// No token is kept longer, whatever the answer says.
+const LIFE_MAX: u64 = 24 * 3600;
 /// After a failure those who waited get the same answer for this long, instead of asking one after the other.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
 
@@ -115,7 +117,7 @@ async fn fetch(
     {
         let life = &answer["expires_in"];
         let life = life.as_u64().or_else(|| life.as_str()?.parse().ok()).unwrap_or(LIFE_DEFAULT);
-        return Ok((Secret::new(token), Duration::from_secs(life)));
+        return Ok((Secret::new(token), Duration::from_secs(life.min(LIFE_MAX))));
     }
     let error = answer["error"].as_str().unwrap_or_default();
     let description = answer["error_description"].as_str().unwrap_or_default();
