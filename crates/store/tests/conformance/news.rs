@@ -13,6 +13,7 @@ crate::on_every_engine!(
     news_before_our_own_record_counts,
     the_providers_id_names_the_email_too,
     unknown_mail_is_kept,
+    a_clock_that_is_behind_does_not_keep_news_out,
     a_token_is_good_once,
 );
 
@@ -87,6 +88,18 @@ async fn the_providers_id_names_the_email_too(store: &Store) {
     by_provider.provider_ids = vec!["p-0".into(), "p-1".into()];
     assert_eq!(hear(store, by_provider).await.unmatched, 0);
     assert_eq!(status(store, email.id).await, Status::Delivered);
+}
+
+async fn a_clock_that_is_behind_does_not_keep_news_out(store: &Store) {
+    let email = sent(store).await;
+    let mut odd = news(email.id, "d", NewsKind::Delivered);
+    odd.email_id = None;
+    odd.provider_ids = vec!["p\0".into(), "p-1".into()];
+    let before = Timestamp::from_millis(email.requested_at.millis() - 1000);
+    store.record_news(vec![odd], None, before).await.unwrap();
+    assert_eq!(status(store, email.id).await, Status::Delivered);
+    let events = store.events(acme().id, email.id).await.unwrap();
+    assert!(events.iter().all(|event| event.event.at >= email.requested_at));
 }
 
 async fn unknown_mail_is_kept(store: &Store) {

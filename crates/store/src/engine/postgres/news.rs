@@ -115,13 +115,16 @@ async fn meant(db: &Session, news: &News, now: Timestamp) -> Result<Option<(Uuid
             return Ok(Some((at(&row, 0)?, id)));
         }
     }
-    if news.provider_ids.is_empty() {
+    // PostgreSQL cannot be asked for a text with NUL, and no id that was kept has one.
+    let ids: Vec<&str> =
+        news.provider_ids.iter().map(String::as_str).filter(|id| !id.contains('\0')).collect();
+    if ids.is_empty() {
         return Ok(None);
     }
     let oldest = first_id(now.minus(PROVIDER_ID_LIFETIME).millis());
     let sql = "SELECT client_id, id FROM emails WHERE provider_message_id = ANY($1) AND id > $2
         ORDER BY id DESC LIMIT 1";
-    let row = db.maybe(sql, &[&news.provider_ids, &oldest]).await?;
+    let row = db.maybe(sql, &[&ids, &oldest]).await?;
     row.map(|row| Ok((at(&row, 0)?, at(&row, 1)?))).transpose()
 }
 
