@@ -25,9 +25,13 @@ const STATS_BACK: Duration = Duration::from_secs(30 * 86_400);
 
 /// The query's pairs, decoded.
 pub(super) fn query(parts: &http::request::Parts) -> Result<Vec<(String, String)>, Problem> {
+    // PostgreSQL cannot be asked for a text with NUL, and nothing that is kept has one.
+    let is_text = |(key, value): &(String, String)| !key.contains('\0') && !value.contains('\0');
     Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        .ok()
         .map(|Query(pairs)| pairs)
-        .map_err(|_| Problem::new(problem::BAD_REQUEST, "the query cannot be decoded"))
+        .filter(|pairs| pairs.iter().all(is_text))
+        .ok_or_else(|| Problem::new(problem::BAD_REQUEST, "the query cannot be decoded"))
 }
 
 /// What a list asks for.
@@ -211,5 +215,18 @@ mod tests {
         for one in bad {
             assert!(asked(pairs(&[one])).is_err(), "{one:?}");
         }
+    }
+
+    #[test]
+    fn a_query_holds_no_nul() {
+        let read = |uri: &str| {
+            let request = Request::builder().uri(uri).body(()).unwrap();
+            query(&request.into_parts().0)
+        };
+        assert!(
+            read("/api/emails?tag=a%20b").is_ok_and(|pairs| pairs == [("tag".to_owned(), "a b".to_owned())])
+        );
+        assert!(read("/api/emails?tag=a%00b").is_err());
+        assert!(read("/api/emails?t%00=a").is_err());
     }
 }

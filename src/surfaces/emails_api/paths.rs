@@ -17,7 +17,9 @@ impl FromRequestParts<EmailsApi> for Segment {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &EmailsApi) -> Result<Self, Response> {
-        if let Ok(Path(text)) = Path::<String>::from_request_parts(parts, api).await {
+        if let Ok(Path(text)) = Path::<String>::from_request_parts(parts, api).await
+            && !text.contains('\0')
+        {
             return Ok(Self(text));
         }
         Err(undecodable(parts, api).await)
@@ -31,7 +33,10 @@ impl FromRequestParts<EmailsApi> for SegmentPair {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &EmailsApi) -> Result<Self, Response> {
-        if let Ok(Path((first, second))) = Path::<(String, String)>::from_request_parts(parts, api).await {
+        if let Ok(Path((first, second))) = Path::<(String, String)>::from_request_parts(parts, api).await
+            && !first.contains('\0')
+            && !second.contains('\0')
+        {
             return Ok(Self(first, second));
         }
         Err(undecodable(parts, api).await)
