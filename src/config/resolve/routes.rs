@@ -32,8 +32,10 @@ impl Resolver<'_> {
             "must be as many as transports",
         );
         let asked: Vec<u32> = self.written(&key("priority")).unwrap_or_default();
-        let priorities: Vec<u8> =
-            asked.iter().filter_map(|one| u8::try_from(*one).ok().filter(|one| *one <= 5)).collect();
+        let priorities: Vec<u8> = asked
+            .iter()
+            .filter_map(|one| u8::try_from(*one).ok().filter(|one| (1..=5).contains(one)))
+            .collect();
         self.ensure(priorities.len() == asked.len(), &key("priority"), "must be numbers of 1 to 5");
         RouteSettings {
             from_domain: self.written(&key("from_domain")),
