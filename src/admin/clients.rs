@@ -90,6 +90,10 @@ impl Admin {
 
     /// The client of this name, or of this id.
     pub async fn client(&self, name_or_id: &str) -> Result<Client, Refusal> {
+        // PostgreSQL cannot be asked for it, and no name has it.
+        if name_or_id.contains('\0') {
+            return Err(Refusal::NotFound);
+        }
         // A name that reads like an id would be found by it all the same: names come first.
         let by_name = self.store.client_by_name(name_or_id.trim()).await.map_err(refused)?;
         if let Some(client) = by_name {

@@ -62,6 +62,7 @@ async fn a_client_is_made_once_and_found_by_name_and_id() {
     assert_eq!(admin.client("Tickets").await.unwrap(), made);
     assert_eq!(admin.client(&made.id.to_string()).await.unwrap(), made);
     assert_eq!(admin.client("tickets").await, Err(Refusal::NotFound));
+    assert_eq!(admin.client("Tickets\0").await, Err(Refusal::NotFound));
     let again = admin.create_client(NewClient::named("Tickets"), &actor()).await;
     assert!(matches!(again, Err(Refusal::Conflict(_))), "{again:?}");
     let bad = admin.create_client(of("a\nb", ""), &actor()).await;
