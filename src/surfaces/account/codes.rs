@@ -1,6 +1,6 @@
 //! `/account/codes`: one-time codes of an authenticator app, switched on and off. Both need the password.
 
-use super::{Account, sentence};
+use super::{Account, sentence, wait};
 use crate::auth::{SignedIn, TotpSecret};
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
@@ -65,8 +65,8 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let secret = TotpSecret::from_base32(&get("secret"));
     let secret = secret.unwrap_or_else(|| TotpSecret::generate(&account.chance));
-    if account.blocked_for(&visitor, &who.user.email).await.is_some() {
-        return visitor.refuse(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+    if let Some(seconds) = account.blocked_for(&visitor, &who.user.email).await {
+        return wait(&visitor, seconds);
     }
     let password = Secret::new(get("password"));
     if !matches!(account.auth.password_login(&who.user.email, &password).await, Ok(Some(_))) {

@@ -15,8 +15,9 @@ use crate::surfaces::web::visitor::{Visitor, Visitors, redirect};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::StatusCode;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use posthaste_model::Rate;
 use posthaste_model::refusal::Refusal;
 use posthaste_store::Store;
@@ -86,6 +87,13 @@ impl Account {
             None => Err(visitor.finish(redirect(&format!("/login?next={}", parts.uri.path())))),
         }
     }
+}
+
+/// Too many wrong tries: when the next one may be made.
+fn wait(visitor: &Visitor, seconds: u32) -> Response {
+    let mut response = visitor.refuse(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    response
 }
 
 /// The first fault of a refusal, for people.

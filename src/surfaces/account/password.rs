@@ -1,6 +1,6 @@
 //! `/account/password`: the change ends every other login of the account.
 
-use super::{Account, sentence};
+use super::{Account, sentence, wait};
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::Visitor;
@@ -49,8 +49,8 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     let shell = Shell::of(&visitor, "");
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     let email = who.user.email.clone();
-    if account.blocked_for(&visitor, &email).await.is_some() {
-        return visitor.refuse(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+    if let Some(seconds) = account.blocked_for(&visitor, &email).await {
+        return wait(&visitor, seconds);
     }
     let current = Secret::new(get("current_password"));
     if !matches!(account.auth.password_login(&email, &current).await, Ok(Some(_))) {
