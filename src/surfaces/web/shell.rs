@@ -11,6 +11,8 @@ pub struct Shell {
     pub who: String,
     /// The token that forms carry.
     pub form_token: String,
+    /// What the page was asked for, as the beginning of a query to ask for it in another language.
+    pub asked: String,
     /// The page's place in the menu.
     pub here: &'static str,
 }
@@ -48,13 +50,15 @@ impl Shell {
             role: visitor.role(),
             who: user.map(|user| user.name.clone().unwrap_or_else(|| user.email.clone())).unwrap_or_default(),
             form_token: visitor.form_token.clone(),
+            asked: visitor.asked.clone(),
             here,
         }
     }
 
     /// A frame without anybody in it.
     pub fn bare(language: Language) -> Self {
-        Self { language, role: None, who: String::new(), form_token: String::new(), here: "" }
+        let (who, form_token, asked) = (String::new(), String::new(), String::new());
+        Self { language, role: None, who, form_token, asked, here: "" }
     }
 
     /// The language's code.

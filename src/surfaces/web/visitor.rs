@@ -48,6 +48,8 @@ pub struct Visitor {
     token: String,
     /// The token that forms carry.
     pub form_token: String,
+    /// What the page was asked for, as the beginning of a query to ask for it in another language.
+    pub asked: String,
     is_new: bool,
     chose_language: bool,
     wants_json: bool,
@@ -108,6 +110,7 @@ impl Visitors {
             .unwrap_or(self.language);
         let mut visitor = Visitor {
             form_token: self.auth.form_token(&token),
+            asked: asked(&fields),
             signed_in,
             language,
             token,
@@ -250,6 +253,15 @@ pub fn unavailable(error: &StoreError) -> Response {
     response
 }
 
+/// The fields of a query but the language, with a `&` behind each.
+fn asked(fields: &Fields<'_>) -> String {
+    let kept = fields.iter().filter(|(name, _)| *name != "lang");
+    kept.fold(String::new(), |mut query, (name, value)| {
+        query.push_str(&format!("{}={}&", escaped(name), escaped(value)));
+        query
+    })
+}
+
 /// A value for an address.
 pub fn escaped(value: &str) -> String {
     value.bytes().fold(String::new(), |mut coded, byte| {
@@ -317,6 +329,13 @@ mod tests {
         assert_eq!(cookie(&headers, "b").as_deref(), Some("2"));
         assert_eq!(cookie(&headers, "c"), None);
         assert!(!is_token("x=y") && is_token(&"a".repeat(43)));
+    }
+
+    #[test]
+    fn another_language_keeps_what_was_asked_for() {
+        let fields = Fields::of_query("event_id=7&lang=en&next=%2Feo%3Fa%3D1").unwrap();
+        assert_eq!(asked(&fields), "event_id=7&next=%2Feo%3Fa%3D1&");
+        assert_eq!(asked(&Fields::default()), "");
     }
 
     #[test]
