@@ -1,7 +1,8 @@
 //! `/admin/domains`: sending domains and the records that sign for them.
 
 use super::{Dashboard, changed, shell, shown};
-use crate::admin::{DkimAlgorithm, NewDomain, TxtRecord};
+use crate::admin::{DkimAlgorithm, DnsRecord, NewDomain, TxtRecord};
+use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
 use axum::body::Body;
@@ -26,16 +27,40 @@ struct Row {
     client: String,
     default_from: String,
     records: Vec<TxtRecord>,
+    /// What DNS answers now, of the domain that was asked for.
+    found: Vec<Found>,
 }
 
-/// `GET /admin/domains`.
+/// A record to publish, and how it stands.
+struct Found {
+    record: DnsRecord,
+    word: &'static str,
+    badge: &'static str,
+    there: String,
+}
+
+impl Found {
+    fn of(record: DnsRecord) -> Self {
+        let word = record.state.as_str();
+        let badge = match word {
+            "ok" => "ok",
+            "unknown" => "degraded",
+            _ => "error",
+        };
+        let there = record.error.clone().unwrap_or_else(|| record.found.join(" | "));
+        Self { record, word, badge, there }
+    }
+}
+
+/// `GET /admin/domains?check=`: with a domain's name what DNS answers for it now.
 pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
     let visitor = match dashboard.enter(&parts).await {
         Ok(visitor) => visitor,
         Err(refused) => return refused,
     };
-    let page = dashboard.domains_page(shell(&visitor, "domains")).await;
+    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+    let page = dashboard.domains_page(shell(&visitor, "domains"), fields.get("check")).await;
     shown(&visitor, page)
 }
 
@@ -73,12 +98,18 @@ pub(super) async fn create_key(
 }
 
 impl Dashboard {
-    async fn domains_page(&self, shell: Shell) -> Result<DomainsPage, StoreError> {
+    async fn domains_page(&self, shell: Shell, check: Option<&str>) -> Result<DomainsPage, StoreError> {
         let clients = self.clients().await?;
         let mut domains = Vec::new();
         for domain in self.store.domains(None).await? {
             let client = clients.iter().find(|client| Some(client.id) == domain.client_id);
+            let found = match check {
+                Some(name) if name == domain.name => self.admin.domain_dns(name).await.ok(),
+                _ => None,
+            };
+            let found = found.map(|dns| dns.records).unwrap_or_default();
             domains.push(Row {
+                found: found.into_iter().map(Found::of).collect(),
                 records: self.admin.dkim_records(&domain.name).await.unwrap_or_default(),
                 client: client.map_or_else(|| "every client".into(), |client| client.name.clone()),
                 default_from: domain.default_from.unwrap_or_default(),

@@ -84,6 +84,8 @@ fn what_a_page_changes_is_in_the_audit() {
     browser.post(&format!("/admin/keys/{id}/revoke"), &[]).expect(303);
     server.post_with("/api/emails", &[("X-Api-Key", &key)], &email_to("a@client.com", "x")).expect(401);
     browser.post("/admin/domains", &[("name", "mail.example.com"), ("client", &client)]).expect(303);
+    let domains = browser.get("/admin/domains?check=other.example.com").expect(200).text();
+    assert!(domains.contains("/admin/domains?check=mail.example.com"), "{domains}");
     let user = [("email", "eo@example.com"), ("role", "eo"), ("password", PASSWORD), ("name", "")];
     browser.post("/admin/users", &user).expect(303);
     let event = [("name", "Konser"), ("owner", "eo@example.com"), ("client", client.as_str())];
