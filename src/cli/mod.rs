@@ -85,6 +85,8 @@ enum Command {
     /// Addresses that are not written to
     #[command(alias = "suppressions")]
     Suppression(suppressions::Suppressions),
+    /// Take over the addresses that another service did not write to
+    Import(suppressions::Import),
     /// Templates
     Template(templates::Templates),
     /// People who log in
@@ -142,6 +144,7 @@ impl Command {
             Self::Keys(keys) => keys.run(place),
             Self::Domain(domains) => domains.run(place),
             Self::Suppression(suppressions) => suppressions.run(place),
+            Self::Import(import) => import.run(place),
             Self::Template(templates) => templates.run(place),
             Self::User(users) => users.run(place),
             Self::Event(events) => events.run(place),
@@ -164,6 +167,19 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_of_other_services_are_imported() {
+        for (arguments, is_right) in [
+            (&["import", "--from", "csv", "list.csv"][..], true),
+            (&["import", "--from", "csv"], true),
+            (&["import", "--from", "carrier-pigeon", "list.csv"], false),
+            (&["suppressions", "import", "list.csv"], true),
+        ] {
+            let line = std::iter::once("posthaste").chain(arguments.iter().copied());
+            assert_eq!(CommandLine::try_parse_from(line).is_ok(), is_right, "{arguments:?}");
+        }
     }
 
     #[test]

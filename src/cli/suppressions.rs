@@ -8,7 +8,7 @@ use super::templates::chosen;
 use crate::admin::NewSuppression;
 use crate::app::App;
 use crate::surfaces::emails_api::suppression_shape;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use posthaste_model::suppression::Suppression;
 use posthaste_model::{ClientId, Timestamp};
 use posthaste_store::SuppressionFilter;
@@ -105,6 +105,37 @@ impl Suppressions {
                 Command::Import { file } => import(app, client, &file, format).await,
                 Command::Export => export(app, client).await,
             }
+        })
+    }
+}
+
+/// Takes over what another service knew: the addresses that it did not write to.
+#[derive(Args)]
+pub struct Import {
+    /// How the file is written
+    #[arg(long, value_name = "KIND")]
+    from: Kind,
+    /// The file (email, reason, stream, expires_at); `-` is standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Whose list, by name or id [default: the first client]
+    #[arg(long, value_name = "NAME|ID")]
+    client: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Csv,
+}
+
+impl Import {
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
+        let Kind::Csv = self.from;
+        place.with_app(async |app| {
+            let client = chosen(app, self.client.as_deref()).await?.id;
+            import(app, client, &self.file, self.format).await
         })
     }
 }
