@@ -9,12 +9,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::Request;
 use posthaste_model::Status;
-use posthaste_store::{QueueCounts, StatsBy, StoreError};
+use posthaste_store::{EmailFilter, QueueCounts, StatsBy, StoreError};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Hours of the chart.
 const HOURS: usize = 24;
+/// Of so many of a client's newest emails it is told how long they took.
+const NEWEST: usize = 50;
 /// Height of its bars.
 const HEIGHT: u64 = 60;
 
@@ -25,6 +27,8 @@ struct OverviewPage {
     statuses: Vec<(Status, u64)>,
     total: u64,
     rate: String,
+    /// How long the newest emails took until a transport had them: half of them, and all but a few.
+    latency: Option<(String, String)>,
     this_hour: u64,
     queue: QueueCounts,
     workers: usize,
@@ -66,6 +70,8 @@ impl Dashboard {
         let mut statuses: BTreeMap<usize, (Status, u64)> = BTreeMap::new();
         let mut hours: BTreeMap<String, u64> = BTreeMap::new();
         let mut clients = Vec::new();
+        let mut waits = Vec::new();
+        let filter = EmailFilter { date_from: Some(from), ..EmailFilter::default() };
         for client in self.clients().await? {
             let mut total = 0;
             for (word, amount) in self.store.stats(client.id, from, now, StatsBy::Status).await? {
@@ -76,6 +82,10 @@ impl Dashboard {
             }
             for (hour, amount) in self.store.stats(client.id, from, now, StatsBy::Hour).await? {
                 *hours.entry(hour).or_default() += amount;
+            }
+            if total > 0 {
+                let newest = self.store.list(client.id, &filter, None, NEWEST).await?.rows;
+                waits.extend(newest.iter().filter_map(|row| Some(row.sent_at?.since(row.requested_at))));
             }
             clients.push((client.name, total));
         }
@@ -105,6 +115,7 @@ impl Dashboard {
             shell,
             total,
             rate,
+            latency: latency(waits),
             this_hour: hours.iter().filter(|(hour, _)| hour.starts_with(this_hour)).map(|(_, n)| n).sum(),
             bars: bars(&hours, now),
             statuses,
@@ -131,6 +142,21 @@ impl Dashboard {
     }
 }
 
+/// The median and the 95th percentile; `None` without any.
+fn latency(mut waits: Vec<Duration>) -> Option<(String, String)> {
+    waits.sort_unstable();
+    let at = |percent: usize| waits.get(waits.len() * percent / 100).map(|wait| in_words(*wait));
+    Some((at(50)?, at(95)?))
+}
+
+fn in_words(wait: Duration) -> String {
+    if wait < Duration::from_secs(10) {
+        format!("{} ms", wait.as_millis())
+    } else {
+        format!("{} s", wait.as_secs())
+    }
+}
+
 fn bars(hours: &BTreeMap<String, u64>, now: posthaste_model::Timestamp) -> Vec<Bar> {
     let most = hours.values().copied().max().unwrap_or(0).max(1);
     let bar = |index: usize| {
@@ -142,4 +168,16 @@ fn bars(hours: &BTreeMap<String, u64>, now: posthaste_model::Timestamp) -> Vec<B
         Bar { x: index * 12, y: HEIGHT - height, height, title }
     };
     (0..HOURS).map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_told_in_words() {
+        assert_eq!(latency(Vec::new()), None);
+        let waits = [30_000, 7, 40].map(Duration::from_millis).to_vec();
+        assert_eq!(latency(waits), Some(("40 ms".to_owned(), "30 s".to_owned())));
+    }
 }
