@@ -107,6 +107,10 @@ pub(super) async fn log_in(State(account): State<Account>, request: Request<Body
             return visitor.finish(unavailable(&error));
         }
     };
+    // Tries at the same moment each found none before them: what was counted meanwhile binds them too.
+    if let Some(seconds) = account.blocked_for(&visitor, &email).await {
+        return too_many(&visitor, &email, &next, seconds);
+    }
     account.limits.forget(LimitKey::text(Scope::LoginAccount, &email)).await;
     tracing::info!(user.id = %user.id, "a user logged in");
     let next = if is_own_path(&next) { next.as_str() } else { home_of(Some(user.role)) };
