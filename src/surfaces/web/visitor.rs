@@ -5,13 +5,13 @@ use crate::admin::Admin;
 use crate::auth::{Auth, Browser, SignedIn};
 use crate::surfaces::Ground;
 use crate::surfaces::http::answer;
-use crate::surfaces::http::body::{Bodies, HeldBody};
+use crate::surfaces::http::body::{Bodies, BodyRefusal, HeldBody};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::http::multipart;
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use posthaste_model::user::{Language, Role};
@@ -137,7 +137,7 @@ impl Visitors {
     /// The form of a request, once its token was found to be this browser's.
     pub async fn form(&self, visitor: &Visitor, parts: &Parts, body: Body) -> Result<Form, Response> {
         let body = self.bodies.read_up_to(parts, body, FORM_BYTES).await;
-        let body = body.map_err(|_| visitor.refuse(StatusCode::BAD_REQUEST, "bad_request"))?;
+        let body = body.map_err(|refusal| visitor.refuse_body(&refusal))?;
         let boundary = multipart::boundary_of(&text(&parts.headers, CONTENT_TYPE.as_str()));
         let form = Form { body, boundary };
         let header = text(&parts.headers, CSRF);
@@ -206,6 +206,20 @@ impl Visitor {
         self.finish(answer::json(status, &json!({"ok": false, "error": error})))
     }
 
+    fn refuse_body(&self, refusal: &BodyRefusal) -> Response {
+        match refusal {
+            BodyRefusal::TooLarge { .. } => self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            BodyRefusal::Encoded => self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding"),
+            BodyRefusal::TooSlow => self.refuse(StatusCode::REQUEST_TIMEOUT, "too_slow"),
+            BodyRefusal::Broken => self.refuse(StatusCode::BAD_REQUEST, "bad_request"),
+            BodyRefusal::Overloaded { retry_after_s } => {
+                let mut response = self.refuse(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
+                response
+            }
+        }
+    }
+
     /// What an answer to this visitor carries: the cookies that are new, and that nobody else may keep it.
     pub fn finish(&self, mut response: Response) -> Response {
         if self.is_new && !response.headers().contains_key(SET_COOKIE) {
@@ -249,7 +263,7 @@ pub fn unavailable(error: &StoreError) -> Response {
     tracing::warn!(%error, "the store did not answer a page");
     let body = json!({"ok": false, "error": "unavailable"});
     let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &body);
-    response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
     response
 }
 
