@@ -319,14 +319,14 @@ impl Worker {
         span.end("dispatch.attempt");
     }
 
-    /// The lease is over: another worker decides, or nobody began.
+    /// The lease is over before anything was sent. It is given back, so that an email whose lease nobody took need not
+    /// wait until it has run out; where another worker holds it by now, the store knows, and nothing changes.
     fn give_up_claim(&self, job: Job) {
-        if job.held.lease.is_recalled() {
-            self.finish(Finished::NotBegun(job.held));
-        } else {
+        if !job.held.lease.is_recalled() {
             let claim = &job.held.claim;
             tracing::warn!(email.id = %claim.email.id, attempt = claim.attempt, "lease was lost, attempt dropped");
         }
+        self.finish(Finished::NotBegun(job.held));
     }
 }
 
