@@ -1,5 +1,6 @@
 //! What an event's mail came to. The reports themselves name no event and so do not count.
 
+use super::words::shown_code;
 use super::{Eo, EoStatus};
 use posthaste_model::eo::{EoEvent, ReportFilter};
 use posthaste_model::{FailureCode, Status, Timestamp};
@@ -100,14 +101,11 @@ pub(super) async fn collect(eo: &Eo, event: &EoEvent, filter: &ReportFilter) -> 
 
 /// The code of a failed email as reports show it, and why it failed.
 pub(super) fn failure_of(row: &Row) -> (Option<FailureCode>, Option<&str>) {
-    let code = match (row.summary.status, row.failure.as_ref()) {
-        // The Emails API alone knows of suppression.
-        (_, Some((FailureCode::Suppressed, _))) => Some(FailureCode::InvalidEmail),
-        (_, Some((code, _))) => Some(*code),
-        (Status::Bounced, None) => Some(FailureCode::Bounce),
-        (Status::Failed, None) => Some(FailureCode::Unknown),
+    let code = row.failure.as_ref().map(|(code, _)| shown_code(*code)).or(match row.summary.status {
+        Status::Bounced => Some(FailureCode::Bounce),
+        Status::Failed => Some(FailureCode::Unknown),
         _ => None,
-    };
+    });
     let message = row.failure.as_ref().map(|(_, message)| message.as_str());
     (code, code.and(message.or(row.summary.error.as_deref())))
 }

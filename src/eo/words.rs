@@ -57,6 +57,14 @@ impl EoStatus {
     }
 }
 
+/// A code in the five words of reports: the Emails API alone knows of suppression.
+pub(super) const fn shown_code(code: FailureCode) -> FailureCode {
+    match code {
+        FailureCode::Suppressed => FailureCode::Bounce,
+        other => other,
+    }
+}
+
 /// Code and message of a failed delivery, such that a person can act on it; `None` while it has not failed.
 pub fn failure(record: &EoDeliveryRecord) -> Option<(FailureCode, String)> {
     let outcome = record.outcome.as_ref()?;
@@ -66,10 +74,8 @@ pub fn failure(record: &EoDeliveryRecord) -> Option<(FailureCode, String)> {
     let told = outcome.failure.as_ref();
     let code = match (outcome.status, told) {
         (Status::Bounced, _) => FailureCode::Bounce,
-        // The Emails API alone knows of suppression.
-        (_, Some((FailureCode::Suppressed, _))) => FailureCode::InvalidEmail,
         (Status::Cancelled, _) | (_, None) => FailureCode::Unknown,
-        (_, Some((code, _))) => *code,
+        (_, Some((code, _))) => shown_code(*code),
     };
     let message = told.map(|(_, message)| message.clone()).filter(|message| !message.is_empty());
     let message = message.or_else(|| outcome.error.clone()).unwrap_or_else(|| match outcome.status {
@@ -225,6 +231,12 @@ mod tests {
             assert_eq!(EoStatus::parse(status.as_str()), Some(status));
         }
         assert_eq!(EoStatus::parse("delivered"), None);
+    }
+
+    #[test]
+    fn an_address_on_the_list_counts_as_returned() {
+        assert_eq!(shown_code(FailureCode::Suppressed), FailureCode::Bounce);
+        assert_eq!(shown_code(FailureCode::InvalidEmail), FailureCode::InvalidEmail);
     }
 
     #[test]
