@@ -63,7 +63,7 @@ const MOMENT: &str =
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
 pub(super) const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
-const WAIT: &str = r#"{"type":"string","pattern":"^[0-9]{1,5}(ms|s)?$","examples":["5s"]}"#;
+const WAIT: &str = r#"{"type":"string","pattern":"^0*(([0-9]|[1-5][0-9]|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms)$","examples":["5s"]}"#;
 
 /// Every operation of the surface.
 pub const OPERATIONS: &[Operation] = &[

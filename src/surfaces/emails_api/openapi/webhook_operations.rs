@@ -14,7 +14,11 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "The client's email events behind a cursor, oldest first",
         tag: "events",
         query: &[
-            ("after", r#"{"type":"integer","minimum":0,"default":0}"#, "`next_after` of the page before"),
+            (
+                "after",
+                r#"{"type":"integer","minimum":0,"maximum":9223372036854775807,"default":0}"#,
+                "`next_after` of the page before",
+            ),
             ("limit", r#"{"type":"integer","minimum":1,"maximum":500,"default":100}"#, "events of a page"),
         ],
         answers: &[(200, "EventPage", "One page; empty when nothing is new")],
