@@ -54,6 +54,8 @@ fn asked(parts: &http::request::Parts) -> Result<(i64, usize), Problem> {
     let mut errors = FieldErrors::new();
     for (key, text) in query(parts)? {
         match (key.as_str(), text.parse::<i64>()) {
+            // Empty as a reader has it that has read nothing yet.
+            ("after", _) if text.is_empty() => {}
             ("after", Ok(number)) if number >= 0 => after = number,
             ("limit", Ok(given)) if (1..=LARGEST_PAGE as i64).contains(&given) => limit = given as usize,
             ("after", _) => errors.push("/after", "invalid_value", "must be the id of an event, or 0"),

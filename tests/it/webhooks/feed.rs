@@ -35,5 +35,6 @@ fn events_are_fetched_behind_a_cursor_once_each() {
     let foreign = server.get_with("/api/events", &[("X-Api-Key", &other)]).expect(200).json();
     assert_eq!(foreign["data"], json!([]));
     server.get("/api/events?after=x").expect(422);
+    server.get("/api/events?after=").expect(200);
     server.get("/api/events?limit=501").expect(422);
 }
