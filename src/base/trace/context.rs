@@ -102,7 +102,7 @@ mod tests {
     async fn a_task_is_part_of_what_it_runs_within() {
         let context = SpanContext::parse(&format!("00-{TRACE}-{SPAN}-01"));
         assert_eq!(within(context, async { current() }).await, context);
-        assert_eq!(within(None, async { current() }).await, None);
+        assert_eq!(within(None, async { current() }).await, Some(SpanContext::UNSAMPLED));
         assert_eq!(current(), None);
     }
 
