@@ -110,6 +110,7 @@ fn c27_what_is_revoked_is_refused_by_every_node_at_its_next_request() {
             stream.read();
             stream.is_closed.then_some(())
         });
+        second.wait_healthy();
         second.get_with("/health", &[("X-Api-Key", NONE)]).expect(200);
     });
 }

@@ -30,6 +30,7 @@ fn a_hundred_an_hour_and_every_answer_says_how_many_are_left() {
     // Another key has its own; reading is not limited.
     post(&server, server.key(), &[], &message()).expect(202);
     let id = first.json()["message_id"].as_str().expect("an id").to_owned();
+    server.wait_healthy();
     for path in [format!("/send/{id}/status"), "/status".into(), "/health".into()] {
         let answer = get(&server, &path).expect(200);
         assert_eq!(answer.header("x-ratelimit-limit"), None, "{path}");

@@ -129,6 +129,7 @@ fn a_webhook_that_answers_nothing_holds_up_nobody() {
         log.iter().any(|one| one["attempts"][0]["error"] == "timeout").then_some(log)
     });
     assert!(log.iter().all(|one| one["status"] == "pending"));
+    server.wait_healthy();
     assert_eq!(server.get("/health").expect(200).json()["status"], "healthy");
     let shown = server.get(&format!("/api/webhooks/{}", text(&dead, "id"))).expect(200).json();
     assert!(shown["failing_since"].is_string(), "{shown:#}");
