@@ -191,6 +191,7 @@ fn who_waits_at_one_node_hears_of_a_delivery_by_another() {
     let id = sent["email_id"].as_str().expect("an id");
     let found = api.get_with(&format!("/api/emails/{id}?wait=60s"), &headers).expect(200).json();
     assert_eq!(found["status"], "sent", "{found:#}");
+    worker.wait_healthy();
     assert!(worker.get_with("/health", &[]).expect(200).json()["services"]["keydb"] == "ok");
     // What a reader is told of a change is never what it was before, whichever node made it.
     let later = crate::emails_api::with(
