@@ -9,7 +9,7 @@ use futures_util::stream::{Stream, StreamExt as _};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Acker, Connection, Consumer};
+use lapin::{Acker, Channel, Connection, Consumer};
 use posthaste_model::EmailId;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -26,6 +26,9 @@ const PREFETCH: u16 = 256;
 const BATCH: usize = 256;
 /// Every so many rings the lowest priority goes first.
 const SHARE: u32 = 16;
+/// How long a consumer may hear nothing before it subscribes anew. Brokers do not tell the consumers of a quorum queue
+/// that it was deleted (seen with RabbitMQ 3.10), and one that was set up again rings nobody who subscribed before.
+const QUIET: Duration = Duration::from_secs(15);
 /// How long the first ring of a batch waits for others.
 const MOMENT: Duration = Duration::from_millis(2);
 
@@ -108,14 +111,15 @@ async fn consume_all(
     let said = |error: lapin::Error| BrokerTrouble::of(&error);
     let setup = connection.create_channel().await.map_err(said)?;
     shared.broker.declare(&setup).await?;
-    let mut deliveries = Deliveries { consumers: Vec::new(), takings: 0 };
-    for priority in 1..=PRIORITIES {
-        deliveries.consumers.push(consume(shared, connection, priority).await.map_err(said)?);
-    }
+    let mut subscribed = Subscriptions::new(shared, connection).await.map_err(said)?;
     backoff.reset();
     loop {
         let mut rings = Rings::none();
-        let mut next = deliveries.next().await;
+        let Ok(mut next) = timeout_at(subscribed.quiet_at(), subscribed.next()).await else {
+            shared.broker.declare(&setup).await?;
+            subscribed.renew(shared, connection).await.map_err(said)?;
+            continue;
+        };
         let moment = Instant::now() + MOMENT;
         loop {
             match next {
@@ -126,7 +130,7 @@ async fn consume_all(
             if rings.emails.len() >= BATCH {
                 break;
             }
-            match timeout_at(moment, deliveries.next()).await {
+            match timeout_at(moment, subscribed.next()).await {
                 Ok(more) => next = more,
                 Err(_) => break,
             }
@@ -134,6 +138,55 @@ async fn consume_all(
         if heard.send(rings).await.is_err() {
             return Err(BrokerTrouble::Closed("nobody listens".into()));
         }
+    }
+}
+
+/// What one connection is subscribed to: for each priority a channel, its consumer, and when that was last heard of.
+struct Subscriptions {
+    deliveries: Deliveries<Consumer>,
+    channels: Vec<Channel>,
+    heard_at: Vec<Instant>,
+}
+
+impl Subscriptions {
+    async fn new(shared: &Shared, connection: &Connection) -> lapin::Result<Self> {
+        let deliveries = Deliveries { consumers: Vec::new(), takings: 0 };
+        let mut subscribed = Self { deliveries, channels: Vec::new(), heard_at: Vec::new() };
+        for priority in 1..=PRIORITIES {
+            let (channel, consumer) = consume(shared, connection, priority).await?;
+            subscribed.channels.push(channel);
+            subscribed.deliveries.consumers.push(consumer);
+            subscribed.heard_at.push(Instant::now());
+        }
+        Ok(subscribed)
+    }
+
+    /// The next delivery, with the place of its priority. Cancel-safe.
+    async fn next(&mut self) -> (usize, Option<lapin::Result<Delivery>>) {
+        let (place, item) = self.deliveries.next().await;
+        self.heard_at[place] = Instant::now();
+        (place, item)
+    }
+
+    /// When the first of them has been quiet for too long.
+    fn quiet_at(&self) -> Instant {
+        self.heard_at.iter().min().map_or_else(Instant::now, |oldest| *oldest) + QUIET
+    }
+
+    /// Subscribes anew where nothing was heard. What the old consumer was given and nobody took is rung again.
+    async fn renew(&mut self, shared: &Shared, connection: &Connection) -> lapin::Result<()> {
+        for (place, priority) in (1..=PRIORITIES).enumerate() {
+            if self.heard_at[place].elapsed() < QUIET {
+                continue;
+            }
+            let (channel, consumer) = consume(shared, connection, priority).await?;
+            self.deliveries.consumers[place] = consumer;
+            self.heard_at[place] = Instant::now();
+            std::mem::replace(&mut self.channels[place], channel)
+                .close(200, "subscribed anew".into())
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -163,11 +216,17 @@ impl<S: Stream + Unpin> Deliveries<S> {
 }
 
 /// A channel of its own for each priority, so that the last acknowledgement of a batch stands for those before it.
-async fn consume(shared: &Shared, connection: &Connection, priority: u8) -> lapin::Result<Consumer> {
+async fn consume(
+    shared: &Shared,
+    connection: &Connection,
+    priority: u8,
+) -> lapin::Result<(Channel, Consumer)> {
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let queue = shared.broker.due(priority);
-    channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default()).await
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+    Ok((channel, consumer))
 }
 
 #[cfg(test)]
