@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{deliveries, options, text, wait_newest, webhook};
 use crate::emails_api::email_to;
 use crate::harness::receiver::status;
-use crate::harness::{Receiver, Server, ServerOptions, embedded_only};
+use crate::harness::{Receiver, Server, ServerOptions};
 
 #[test]
 fn a54_addresses_inside_are_refused_as_they_are_saved() {
@@ -90,7 +90,6 @@ fn a54_what_was_allowed_once_is_judged_at_each_call() {
 
 #[test]
 fn a54_no_proxy_of_the_environment_is_used_and_no_answer_is_shown() {
-    embedded_only!("the client of the object storage does go by the environment's proxy");
     let (proxy, receiver) = (
         Receiver::start(),
         Receiver::answering(|_, _| {
@@ -100,9 +99,12 @@ fn a54_no_proxy_of_the_environment_is_used_and_no_answer_is_shown() {
     let through = format!("http://{}", proxy.address());
     let options = ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"]
         .into_iter()
-        .fold(options(), |options: ServerOptions, name| options.env(name, &through));
+        .fold(options(), |options: ServerOptions, name| options.env(name, &through))
+        // For the object storage, whose client does go by a proxy; the receiver is called by another name.
+        .env("no_proxy", "127.0.0.1");
     let server = Server::start(options);
-    let made = webhook(&server, &receiver.url(), &["email.sent"]);
+    let url = receiver.url().replace("127.0.0.1", "localhost");
+    let made = webhook(&server, &url, &["email.sent"]);
     let id = text(&made, "id");
     server.post(&format!("/api/webhooks/{id}/test"), &json!({})).expect(202);
     wait_newest(&server, id, "failed");
