@@ -10,6 +10,7 @@ mod signing;
 mod totp;
 pub mod unsubscribe;
 mod users;
+mod verified;
 
 pub use oauth::{AccessToken, LoggedIn, hash_password};
 pub use totp::TotpSecret;

@@ -21,8 +21,9 @@ use uuid::Uuid;
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$cG9zdGhhc3RlLW5vYm9keQ$Vq0r0V9qSvu1wS1hR1w6Hk0t1m0m2l2c2m1c0kq1o5Q";
 
+/// What an access token says.
 #[derive(Clone, Serialize, Deserialize)]
-struct Claims {
+pub(super) struct Claims {
     iss: String,
     aud: String,
     sub: String,
@@ -167,7 +168,7 @@ impl Auth {
     ) -> Result<AccessToken, TokenError> {
         let keys = self.signing_keys(&view).await?;
         let key = keys.iter().find(|key| key.kid == kid).ok_or(TokenError::Invalid)?;
-        let claims: Claims = jwt::open(token, Algorithm::RS256, &key.decoding)?;
+        let claims = key.verified.claims(token, || jwt::open(token, Algorithm::RS256, &key.decoding))?;
         let ends = claims.times.exp.ok_or(TokenError::Invalid)?;
         if !claims.times.hold(self.clock.now(), Duration::ZERO) || view.is_token_revoked(claims.jti).await? {
             return Err(TokenError::Invalid);
@@ -177,9 +178,9 @@ impl Auth {
         Ok(AccessToken {
             caller: Caller { token: Some(claims.jti), ..caller },
             scopes: scopes.ok_or(TokenError::Invalid)?,
-            name: claims.aud,
+            name: claims.aud.clone(),
             jti: claims.jti,
-            issuer: claims.iss,
+            issuer: claims.iss.clone(),
             issued_at: Timestamp::from_millis(claims.times.iat.saturating_mul(1000)),
             ends_at: Timestamp::from_millis(ends.saturating_mul(1000)),
         })

@@ -1,6 +1,8 @@
 //! The RSA keys under which access tokens are signed: made when first needed, sealed in the store, shared by all nodes,
 //! rotated without breaking live tokens.
 
+use super::oauth::Claims;
+use super::verified::Verified;
 use super::{Auth, TokenError};
 use crate::directory::View;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -23,6 +25,8 @@ pub(super) struct OpenKey {
     pub kid: String,
     pub encoding: EncodingKey,
     pub decoding: DecodingKey,
+    /// Tokens it was seen to have signed.
+    pub verified: Verified<Claims>,
     modulus: String,
     exponent: String,
     retired: bool,
@@ -110,6 +114,7 @@ impl Auth {
             kid: key.kid.clone(),
             encoding: EncodingKey::from_rsa_pem(pem(&der).as_bytes()).map_err(|_| unreadable())?,
             decoding: DecodingKey::from_rsa_components(&modulus, &exponent).map_err(|_| unreadable())?,
+            verified: Verified::default(),
             modulus,
             exponent,
             retired: key.retired_at.is_some(),
