@@ -1,5 +1,5 @@
-//! Writes down what came of attempts. What finished is offered to the store at once, a few batches side by side, so that
-//! it stands in line for the very next commit; what finishes while all of them wait goes together into one.
+//! Writes down what came of attempts. What finishes while a batch is being written goes together into the next one; a
+//! further batch beside it is offered only when it is large, or when the one ahead takes long.
 
 use super::held::HeldClaim;
 use super::worker::Worker;
@@ -16,12 +16,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Outcomes offered at once at most.
 const BATCH_MAX: usize = 256;
 /// Batches offered side by side at most.
 const BATCHES: usize = 8;
+/// A batch of so many does not wait for the one ahead.
+const BATCH_FULL: usize = 64;
+/// How long a batch waits for the one ahead at most.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
 /// The first wait before a batch is offered again; doubles up to `RETRY_MAX`.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// The longest wait before a batch is offered again.
@@ -93,16 +98,23 @@ pub(super) async fn record(
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut writing = FuturesUnordered::new();
     let (mut stopping, mut over) = (false, false);
+    let mut offered_at = Instant::now();
     loop {
+        let is_due = batch.len() >= BATCH_FULL || Instant::now() >= offered_at;
+        if !batch.is_empty() && (writing.is_empty() || is_due && writing.len() < BATCHES) {
+            writing.push(worker.write(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_MAX))));
+        }
+        let is_waiting = !batch.is_empty() && writing.len() < BATCHES;
         tokio::select! {
             biased;
             Some(()) = writing.next() => {}
-            received = finished.recv_many(&mut batch, BATCH_MAX), if !over && writing.len() < BATCHES => {
+            received = finished.recv_many(&mut batch, BATCH_MAX), if !over && batch.len() < BATCH_MAX => {
                 over = received == 0;
-                if !over {
-                    writing.push(worker.write(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_MAX))));
+                if received == batch.len() {
+                    offered_at = Instant::now() + GATHERED_FOR;
                 }
             }
+            () = sleep_until(offered_at), if is_waiting => {}
             () = stop.cancelled(), if !stopping => {
                 // What is in the channel still comes out; then there is nothing.
                 finished.close();

@@ -14,14 +14,15 @@ use crate::record::Fresh;
 use crate::record::finders::numbers_of;
 use crate::settings::PostgresSettings;
 use crate::{StoreError, StoreSettings};
-use group::Writer;
+use group::{Line, Writer};
 use posthaste_model::{ClientId, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_postgres::Row;
 
-/// Transactions of acceptances side by side: more only wait for the same disk.
+/// Transactions of acceptances side by side: more only wait for the same disk. A further one begins only where the one
+/// ahead leaves a full group waiting, or takes long (see [`group`]).
 const WRITERS: usize = 4;
 
 /// An acceptance that waits for a writer.
@@ -51,11 +52,11 @@ impl Acceptor {
         settings: &StoreSettings,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
-        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        let line = Arc::new(Line::new(waiting));
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS.min(server.connections / 2).max(1) {
             let writer = Writer::new(link.clone(), Arc::clone(listener), settings.group_max);
-            writers.spawn(writer.run(Arc::clone(&waiting)));
+            writers.spawn(writer.run(Arc::clone(&line)));
         }
         Self { queue: Mutex::new(Some(queue)), writers: tokio::sync::Mutex::new(writers) }
     }

@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 use super::tx::Tx;
 use crate::{StoreError, StoreSettings};
 use group::Group;
-use queue::{Op, Queue, Taken};
+use queue::{Gather, Op, Queue, Taken};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,11 @@ use tokio::sync::oneshot;
 
 /// With nothing to do for this long the writer catches up on the index behind the lists.
 const IDLE: Duration = Duration::from_millis(50);
+/// From so many operations in one commit on, the next commit waits for as many again, [`GATHERED_FOR`] at most: under
+/// load twice as many share a sync. With fewer callers than that waiting would only cost them time.
+const GATHERED_FROM: usize = 8;
+/// How long a commit waits for company at most.
+const GATHERED_FOR: Duration = Duration::from_millis(1);
 /// How often a connection that was given up is opened anew.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
@@ -98,9 +103,14 @@ impl Loop {
     }
 
     fn run(mut self) {
+        // What the commit before held: under load as much comes again within a moment.
+        let mut last = 0;
         loop {
-            match self.queue.take(self.group_max, self.patience()) {
+            let wanted = if last < GATHERED_FROM { 1 } else { last };
+            let gather = Gather { wanted, moment: GATHERED_FOR };
+            match self.queue.take(self.group_max, self.patience(), gather) {
                 Taken::Ops(mut ops) => {
+                    last = ops.len();
                     self.reopen_when_due();
                     self.group.run(&mut ops);
                     for op in ops {

@@ -1,4 +1,5 @@
-//! A writer: takes what waits, as one group, and sees it through.
+//! A writer: takes what waits, as one group, and sees it through. What comes while another writes waits for it to end,
+//! and then goes together: a transaction of forty emails costs the server little more than one of five.
 
 use super::columns::Columns;
 use super::{Waiting, keys};
@@ -12,7 +13,15 @@ use crate::engine::postgres::trouble::Trouble;
 use posthaste_model::Status;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard, Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+/// A group of so many acceptances does not wait for the one ahead.
+const FULL: usize = 64;
+/// How long a group waits for the one ahead at most: a connection that hangs must not hold up the others.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
 
 /// What a transaction found out about a group.
 enum Found {
@@ -20,6 +29,35 @@ enum Found {
     Stored,
     /// Some are refused or answered already, nothing is stored: one entry per acceptance, `None` to be tried again.
     Judged(Vec<Option<AcceptResult>>),
+}
+
+/// What waits, and how many write.
+pub(super) struct Line {
+    waiting: Mutex<mpsc::Receiver<Waiting>>,
+    writing: AtomicUsize,
+    /// A group was seen through.
+    done: Notify,
+}
+
+impl Line {
+    pub(super) fn new(waiting: mpsc::Receiver<Waiting>) -> Self {
+        Self { waiting: Mutex::new(waiting), writing: AtomicUsize::new(0), done: Notify::new() }
+    }
+
+    fn begin(&self) -> Writing<'_> {
+        self.writing.fetch_add(1, Ordering::AcqRel);
+        Writing(self)
+    }
+}
+
+/// Somebody writes; dropped when it ends, however it does.
+struct Writing<'a>(&'a Line);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.writing.fetch_sub(1, Ordering::AcqRel);
+        self.0.done.notify_one();
+    }
 }
 
 /// One of the tasks that write.
@@ -35,27 +73,32 @@ impl Writer {
     }
 
     /// Writes until nobody can send any more and all is worked off.
-    pub(super) async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+    pub(super) async fn run(self, line: Arc<Line>) {
         let mut later = Vec::new();
-        while let Some(group) = self.take(&waiting, &mut later).await {
+        while let Some((group, _writing)) = self.take(&line, &mut later).await {
             self.see_through(group).await;
         }
     }
 
     /// What waits, up to a group's size; first what was left over, since no key may stand twice in one group.
-    async fn take(
+    async fn take<'a>(
         &self,
-        waiting: &Mutex<mpsc::Receiver<Waiting>>,
+        line: &'a Line,
         later: &mut Vec<Waiting>,
-    ) -> Option<Vec<Waiting>> {
+    ) -> Option<(Vec<Waiting>, Writing<'a>)> {
         let mut group = std::mem::take(later);
-        if group.is_empty() {
-            let mut waiting = waiting.lock().await;
+        let writing = if group.is_empty() {
+            let mut waiting = line.waiting.lock().await;
             group.push(waiting.recv().await?);
-            self.fill(&mut group, &mut waiting);
-        } else if let Ok(mut waiting) = waiting.try_lock() {
-            self.fill(&mut group, &mut waiting);
-        }
+            self.gather(&mut group, line, &mut waiting).await;
+            // Before the next one may look.
+            line.begin()
+        } else {
+            if let Ok(mut waiting) = line.waiting.try_lock() {
+                self.fill(&mut group, &mut waiting);
+            }
+            line.begin()
+        };
         let mut named = HashSet::new();
         let mut first = Vec::with_capacity(group.len());
         for one in group {
@@ -64,7 +107,29 @@ impl Writer {
                 _ => first.push(one),
             }
         }
-        Some(first)
+        Some((first, writing))
+    }
+
+    /// Adds what waits, and while another writes what comes until it has ended.
+    async fn gather(
+        &self,
+        group: &mut Vec<Waiting>,
+        line: &Line,
+        waiting: &mut MutexGuard<'_, mpsc::Receiver<Waiting>>,
+    ) {
+        let end = Instant::now() + GATHERED_FOR;
+        loop {
+            self.fill(group, waiting);
+            if group.len() >= FULL || line.writing.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            tokio::select! {
+                // Perhaps one from before: then it is looked at once more.
+                () = line.done.notified() => {}
+                Some(one) = waiting.recv() => group.push(one),
+                () = sleep_until(end) => return,
+            }
+        }
     }
 
     fn fill(&self, group: &mut Vec<Waiting>, waiting: &mut mpsc::Receiver<Waiting>) {

@@ -70,6 +70,15 @@ where
     }
 }
 
+/// What is worth waiting for once there is something to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gather {
+    /// Operations that make a commit worth its sync.
+    pub wanted: usize,
+    /// How long to wait for them.
+    pub moment: Duration,
+}
+
 /// What the writer got from the queue.
 pub(super) enum Taken {
     /// Work for one transaction, at least one.
@@ -84,8 +93,8 @@ pub(super) enum Taken {
 struct Line {
     ops: VecDeque<Box<dyn Waiting>>,
     is_closed: bool,
-    /// The writer sleeps: only then is ringing worth a system call.
-    sleeps: bool,
+    /// The writer sleeps until so many operations wait: only then is ringing worth a system call. 0: it is awake.
+    sleeps_until: usize,
 }
 
 /// The queue.
@@ -111,22 +120,26 @@ impl Queue {
             return Err(StoreError::Busy);
         }
         line.ops.push_back(op);
-        let sleeps = std::mem::take(&mut line.sleeps);
+        let rings = line.sleeps_until > 0 && line.ops.len() >= line.sleeps_until;
+        if rings {
+            line.sleeps_until = 0;
+        }
         drop(line);
-        if sleeps {
+        if rings {
             self.bell.notify_one();
         }
         Ok(())
     }
 
-    /// Takes what fits into one transaction of `rows`; waits for it, at most for `patience`.
-    pub(super) fn take(&self, rows: usize, patience: Option<Duration>) -> Taken {
+    /// Takes what fits into one transaction of `rows`; waits for it, at most for `patience`. Once something is there,
+    /// `gather` says how many operations are worth another moment's wait.
+    pub(super) fn take(&self, rows: usize, patience: Option<Duration>, gather: Gather) -> Taken {
         let mut line = self.line();
         while line.ops.is_empty() {
             if line.is_closed {
                 return Taken::Closed;
             }
-            line.sleeps = true;
+            line.sleeps_until = 1;
             line = match patience {
                 None => self.bell.wait(line).unwrap_or_else(PoisonError::into_inner),
                 Some(time) => {
@@ -138,7 +151,12 @@ impl Queue {
                 }
             };
         }
-        line.sleeps = false;
+        if line.ops.len() < gather.wanted && !line.is_closed {
+            line.sleeps_until = gather.wanted;
+            let waited = self.bell.wait_timeout(line, gather.moment).unwrap_or_else(PoisonError::into_inner);
+            line = waited.0;
+        }
+        line.sleeps_until = 0;
         Taken::Ops(group(&mut line.ops, rows))
     }
 
@@ -184,8 +202,10 @@ mod tests {
         Box::new(Op::new(rows, alone, |_: &mut Tx<'_>| Ok(()), oneshot::channel().0))
     }
 
+    const ANY: Gather = Gather { wanted: 1, moment: Duration::ZERO };
+
     fn sizes(queue: &Queue, rows: usize) -> Vec<usize> {
-        std::iter::from_fn(|| match queue.take(rows, Some(Duration::ZERO)) {
+        std::iter::from_fn(|| match queue.take(rows, Some(Duration::ZERO), ANY) {
             Taken::Ops(ops) => Some(ops.len()),
             Taken::Nothing | Taken::Closed => None,
         })
@@ -208,7 +228,38 @@ mod tests {
         assert_eq!(queue.push(op(1, false)), Err(StoreError::Busy));
         queue.close();
         assert_eq!(queue.push(op(1, false)), Err(StoreError::Closed));
-        assert!(matches!(queue.take(8, None), Taken::Ops(ops) if ops.len() == 1));
-        assert!(matches!(queue.take(8, None), Taken::Closed));
+        assert!(matches!(queue.take(8, None, ANY), Taken::Ops(ops) if ops.len() == 1));
+        assert!(matches!(queue.take(8, None, ANY), Taken::Closed));
+    }
+    #[test]
+    fn waits_for_company_and_no_longer_than_a_moment() {
+        let queue = std::sync::Arc::new(Queue::new(100));
+        queue.push(op(1, false)).unwrap();
+        let alone = Gather { wanted: 2, moment: Duration::from_millis(1) };
+        assert!(matches!(queue.take(8, None, alone), Taken::Ops(ops) if ops.len() == 1), "nobody came");
+        queue.push(op(1, false)).unwrap();
+        let other = std::sync::Arc::clone(&queue);
+        let taker = std::thread::spawn(move || {
+            let long = Gather { wanted: 3, moment: Duration::from_secs(60) };
+            match other.take(8, None, long) {
+                Taken::Ops(ops) => ops.len(),
+                Taken::Nothing | Taken::Closed => 0,
+            }
+        });
+        queue.push(op(1, false)).unwrap();
+        queue.push(op(1, false)).unwrap();
+        assert_eq!(taker.join().unwrap(), 3);
+    }
+
+    #[test]
+    fn closing_ends_the_wait_for_company() {
+        let queue = std::sync::Arc::new(Queue::new(100));
+        queue.push(op(1, false)).unwrap();
+        let other = std::sync::Arc::clone(&queue);
+        let taker = std::thread::spawn(move || {
+            other.take(8, None, Gather { wanted: 3, moment: Duration::from_secs(3600) })
+        });
+        queue.close();
+        assert!(matches!(taker.join().unwrap(), Taken::Ops(ops) if ops.len() == 1));
     }
 }
