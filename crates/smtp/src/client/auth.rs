@@ -55,7 +55,26 @@ pub(super) async fn log_in(
             reply
         }
     };
-    if reply.is_positive() { Ok(()) } else { Err(classify(Stage::Auth, &reply).into()) }
+    if reply.is_positive() {
+        return Ok(());
+    }
+    Err(classify(Stage::Auth, &without_credentials(reply, username, password)).into())
+}
+
+/// The reply as it may be recorded and shown. Many servers repeat the line that they refuse, and with it the password.
+fn without_credentials(reply: Reply, username: &str, password: &str) -> Reply {
+    let said = [
+        password.to_owned(),
+        STANDARD.encode(password),
+        STANDARD.encode(format!("\0{username}\0{password}")),
+    ];
+    if said.iter().any(|secret| !secret.is_empty() && reply.text.contains(secret.as_str())) {
+        return Reply {
+            text: "the relay's words are left out, the password stands in them".to_owned(),
+            ..reply
+        };
+    }
+    reply
 }
 
 async fn say(wire: &mut Wire, words: &[&str], timeouts: &Timeouts) -> Result<Reply, SmtpError> {

@@ -165,7 +165,7 @@ async fn logs_in_by_what_is_offered() {
 async fn credentials_that_do_not_fit_are_the_operators_business() {
     let relay =
         Relay::start(Script::accepting().login("PLAIN LOGIN", "user", "right")).await.expect("a free port");
-    let wrong = crate::refused_session(&with_login(&relay, "user", "wrong")).await;
+    let wrong = crate::refused_session(&with_login(&relay, "user", "left")).await;
     assert_eq!((wrong.stage, wrong.code, wrong.alarm), (Stage::Auth, FailureClass::ServerError, true));
     assert_eq!(wrong.message, "535 5.7.8 wrong credentials");
     let nul = crate::refused_session(&with_login(&relay, "user\0admin", "right")).await;
@@ -185,6 +185,23 @@ async fn credentials_that_do_not_fit_are_the_operators_business() {
     let relay = Relay::start(busy).await.expect("a free port");
     let failure = crate::refused_session(&with_login(&relay, "user", "right")).await;
     assert_eq!((failure.code, failure.alarm), (FailureClass::ServerError, false));
+}
+
+#[tokio::test]
+async fn a_relay_that_repeats_what_it_refuses_gives_no_password_away() {
+    for (mechanism, said) in [
+        ("PLAIN", "500 5.5.1 unknown command: AUTH PLAIN AHVzZXIAaHVudGVyMg=="),
+        ("PLAIN", "535 5.7.8 hunter2 is not it"),
+        ("LOGIN", "535-5.7.8 no\r\n535 5.7.8 aHVudGVyMg=="),
+    ] {
+        let script = Script::accepting().login(mechanism, "user", "hunter2");
+        let relay = Relay::start(script.on(Step::Auth, Action::reply(said))).await.expect("a free port");
+        let refused = crate::refused_session(&with_login(&relay, "user", "hunter2")).await;
+        assert_eq!((refused.stage, refused.alarm), (Stage::Auth, true), "{said}");
+        let shown = format!("{refused:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("HVudGVyMg"), "{shown}");
+        assert!(refused.message.starts_with(&said[..3]), "{shown}");
+    }
 }
 
 #[test]
