@@ -23,6 +23,9 @@ fn a60_secrets_stand_in_no_log_answer_or_setting() {
             .env("JWT_SECRET", "canary-jwt-secret-of-enough-length-0123456789")
             .env("WEBHOOK_URL", "https://example.com/hook")
             .env("WEBHOOK_SECRET", "canary-webhook-secret")
+            .env("MAILGUN_WEBHOOK_SIGNING_KEY", "canary-mailgun-key")
+            // Nobody listens there: what is said of it must not be the whole URL.
+            .env("REDIS_URL", "redis://:canary-redis@127.0.0.1:1/")
             .env("LOG_LEVEL", "trace"),
     );
     server
@@ -32,15 +35,29 @@ fn a60_secrets_stand_in_no_log_answer_or_setting() {
             &email_to("u@client.com", "x"),
         )
         .expect(401);
-    server.send(&email_to("user@client.com", "canary-body"));
+    // The first login is refused in the password's own words, the second taken: all of it has been logged by then.
+    let id = server.send(&email_to("user@client.com", "canary-body"));
+    let shown = server.wait_status(&id, "sent").to_string();
+    assert!(shown.contains("454 4.7.0"), "{shown}");
+    for secret in ["canary-password", "Y2FuYXJ5LXBhc3N3b3Jk"] {
+        assert!(!shown.contains(secret), "{secret} stands in {shown}");
+    }
     let metrics = server.get("/metrics").text();
     let readiness = server.get("/health").text();
     let settings = server.cli(&["config", "show"]);
     let settings = String::from_utf8_lossy(&settings.stdout).into_owned();
     let key = server.key().to_owned();
     let base64_login = "AGNhbmFyeS11c2VyAGNhbmFyeS1wYXNzd29yZA";
-    let secrets =
-        ["canary-password", "canary-jwt", "canary-webhook", "canary_key_that", base64_login, key.as_str()];
+    let secrets = [
+        "canary-password",
+        "canary-jwt",
+        "canary-webhook",
+        "canary-mailgun",
+        "canary-redis",
+        "canary_key_that",
+        base64_login,
+        key.as_str(),
+    ];
     let mut places = vec![
         ("log", server.stderr()),
         ("metrics", metrics),
