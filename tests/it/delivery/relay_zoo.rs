@@ -30,6 +30,7 @@ fn a11_trouble_before_the_content_is_tried_again_and_sent_once() {
         ("reset at connect", once(Step::Connect, Action::Reset)),
         ("closed at connect", once(Step::Connect, Action::Close)),
         ("banner 421", once(Step::Connect, Action::reply("421 4.3.2 busy"))),
+        ("banner 554", once(Step::Connect, Action::ReplyThenClose("554 5.3.2 no service here".into()))),
         ("EHLO and HELO refused", once(Step::Ehlo, Action::ReplyThenClose("421 no".into()))),
         ("half closed after EHLO", once(Step::Ehlo, Action::ReplyThenHalfClose("250 hello".into()))),
         ("closed at EHLO", once(Step::Ehlo, Action::Close)),
@@ -97,16 +98,20 @@ fn a11_a_slow_but_correct_relay_is_waited_for() {
 #[test]
 fn a11_permanent_refusals_fail_at_once_with_their_reason() {
     let rows = [
-        (Step::Mail, "550 5.7.1 not allowed", "transport_error"),
-        (Step::Content, "554 5.6.0 looks like spam", "transport_error"),
+        (Step::Mail, "550 5.7.1 not allowed", "bounce"),
+        (Step::Mail, "553 5.1.8 no such domain", "server_error"),
+        (Step::Rcpt, "550 5.1.1 no such user", "invalid_email"),
+        (Step::Content, "554 5.6.0 looks like spam", "bounce"),
+        (Step::Content, "552 5.3.4 too big", "server_error"),
     ];
-    for (step, reply, _) in rows {
+    for (step, reply, code) in rows {
         let relay = Relay::start(Script::accepting().on(step, Action::reply(reply)));
         let server = Server::to_relay(&relay);
         let id = server.send(&email_to("user@client.com", "x"));
         let email = server.wait_status(&id, "failed");
         assert!(email.to_string().contains(reply.split(' ').nth(1).expect("a code")), "{email:#}");
-        assert!(email["failure_code"].is_string());
+        assert_eq!(email["failure_code"], code, "{reply}: {email:#}");
+        assert_eq!(email["retries"], 0, "{reply}: {email:#}");
         assert_eq!(relay.messages().len(), 0);
     }
 }
