@@ -135,8 +135,8 @@ impl Load {
         self.acknowledged.lock().expect("no panic under it").get(token).cloned()
     }
 
-    /// Waits until the relay has everything acknowledged; answers how many copies
-    /// too many it saw.
+    /// Waits until the relay has everything acknowledged; answers how many copies too many it saw. Each of them is one
+    /// whose timeline says that an attempt was left open.
     #[track_caller]
     pub fn settle(&self, server: &Server, relay: &Relay) -> usize {
         let acknowledged = self.acknowledged.lock().expect("no panic under it");
@@ -152,6 +152,13 @@ impl Load {
         let total =
             server.get("/api/emails?count=true").expect(200).json()["total"].as_u64().expect("a count");
         assert_eq!(total, acknowledged.len() as u64, "one email a key");
-        surplus(&seen(relay))
+        let seen = seen(relay);
+        for (token, times) in seen.iter().filter(|(_, times)| **times > 1) {
+            let id = acknowledged.get(token).unwrap_or_else(|| panic!("{token} was never acknowledged"));
+            let told = server.email(id)["events"].to_string();
+            let is_told = told.contains("lease_expired") || told.contains("possible_duplicate");
+            assert!(is_told, "{token} went out {times} times, and nothing says why: {told}");
+        }
+        surplus(&seen)
     }
 }
