@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::emails_api::{email_to, with};
-use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
+use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually, scaled_only};
 
 /// The files of all attachments.
 fn files(server: &Server) -> Vec<PathBuf> {
@@ -50,14 +50,7 @@ fn a1_killed_while_retention_removes_old_email() {
         assert_eq!(files(&server).len(), 3, "{spec}");
         server.sigterm();
         age(&server);
-        let eager = |options: ServerOptions| {
-            options.env("POSTHASTE_RETENTION__BODIES", "1ms").env("POSTHASTE_RETENTION__RECORDS", "1ms")
-        };
-        // Retention begins with the start: it may be over before anybody could ask.
-        server.change(|options| eager(options).fault(spec));
-        server.spawn();
-        assert!(!server.wait_exit(Duration::from_secs(60)).success(), "{spec}: it did not crash");
-        server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+        dies_of(&mut server, spec);
         eventually("old email and its files are gone", || {
             let total = server.get("/api/emails?count=true").expect(200).json()["total"].clone();
             (total == 1 && files(&server).is_empty()).then_some(())
@@ -68,6 +61,46 @@ fn a1_killed_while_retention_removes_old_email() {
         assert_eq!(server.email(&newest)["status"], "sent", "{spec}");
         assert_eq!(relay.messages().len(), 4, "{spec}: sent once each");
     }
+}
+
+/// PostgreSQL's retention dies behind its last commit, and before files are thought of.
+#[test]
+fn a1_killed_while_retention_removes_old_email_from_postgresql() {
+    scaled_only!("the embedded store's is proved with its files");
+    for spec in ["retention_step:1", "retention_step:2"] {
+        let relay = Relay::accepting();
+        let mut server = Server::start(ServerOptions::to_relay(&relay));
+        let ids = ["b25l", "dHdv", "dGhyZWU="].map(|content| send_with_file(&server, content));
+        server.sigterm();
+        dies_of(&mut server, spec);
+        eventually("old email is gone", || {
+            let total = server.get("/api/emails?count=true").expect(200).json()["total"].clone();
+            (total == 0).then_some(())
+        });
+        for id in ids {
+            server.get(&format!("/api/emails/{id}")).expect(404);
+        }
+        assert_eq!(relay.messages().len(), 3, "{spec}: sent once each");
+        // What comes after is kept like anything else.
+        server.restart_with(|options| {
+            options.without("POSTHASTE_RETENTION__BODIES").without("POSTHASTE_RETENTION__RECORDS")
+        });
+        let later = send_with_file(&server, "b25l");
+        assert_eq!(server.email(&later)["status"], "sent", "{spec}");
+    }
+}
+
+/// Starts a server that keeps nothing for long, lets it die at `spec`, and starts it again without the fault.
+#[track_caller]
+fn dies_of(server: &mut Server, spec: &str) {
+    // Retention begins with the start: it may be over before anybody could ask.
+    server.change(|options| {
+        let options = options.env("POSTHASTE_RETENTION__BODIES", "1ms");
+        options.env("POSTHASTE_RETENTION__RECORDS", "1ms").fault(spec)
+    });
+    server.spawn();
+    assert!(!server.wait_exit(Duration::from_secs(60)).success(), "{spec}: it did not crash");
+    server.restart_with(|options| options.without("POSTHASTE_FAULT"));
 }
 
 #[test]
