@@ -14,7 +14,9 @@ use self::stage::{Stage, Trouble};
 use crate::crash::count::{Load, WORKERS, seen};
 use crate::emails_api::{email_to, with};
 use crate::harness::proxy::{Line, Proxy};
+use crate::harness::server::NONE;
 use crate::harness::{Postgres, Relay, Server, ServerOptions, eventually, scaled_only};
+use crate::news::webhooks::delivered_by_mailgun;
 use crate::smtp_ingress;
 
 /// Senders of mail without attachments, and of mail with.
@@ -144,8 +146,12 @@ fn a6_without_the_database_nothing_is_acknowledged_at_any_door() {
     let line = Proxy::to(postgres.address(), Line::Open);
     let options = ServerOptions::to_relay(&relay)
         .on_parts_of_its_own()
+        .env("MAILGUN_WEBHOOK_SIGNING_KEY", "signing")
         .env("DATABASE_URL", Postgres::url_at(line.address()));
     let server = Server::start(options);
+    // E53: a provider takes 4xx for delivered, and the news would be lost.
+    let news = delivered_by_mailgun("signing");
+    let tell = || server.post_raw("/api/webhooks/mailgun", &[("X-Api-Key", NONE)], news.as_bytes());
     let mut session = smtp_ingress::session(&server);
     let headers = [("Idempotency-Key", "the-same")];
     let ask = || server.post_with("/api/emails", &headers, &email_to("user@client.com", "token-0."));
@@ -154,6 +160,7 @@ fn a6_without_the_database_nothing_is_acknowledged_at_any_door() {
         line.set(cut);
         let refused = ask().expect(503);
         assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        assert!(tell().expect(503).header("retry-after").is_some());
         session.data(smtp_ingress::MESSAGE).expect("451 4.3.0");
         line.cut_once();
         line.set(Line::Open);
@@ -163,6 +170,7 @@ fn a6_without_the_database_nothing_is_acknowledged_at_any_door() {
     postgres.crash();
     session.data(smtp_ingress::MESSAGE).expect("451 4.3.0");
     ask().expect(503);
+    tell().expect(503);
     postgres.begin();
     // The same session and the same key, without a restart of ours.
     let id = eventually("it accepts again", || {
@@ -172,6 +180,8 @@ fn a6_without_the_database_nothing_is_acknowledged_at_any_door() {
     server.wait_status(&id, "sent");
     session.envelope("ann@example.com", "bob@client.com");
     session.data(smtp_ingress::MESSAGE).id();
+    // Brought again it is taken, also where the first answer alone was lost.
+    tell().expect(200);
     eventually("both are at the relay", || (relay.messages().len() >= 2).then_some(()));
     assert_eq!(seen(&relay).get("token-0."), Some(&1));
 }

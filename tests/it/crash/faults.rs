@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::count::{Load, WORKERS, few_at_once, seen, surplus};
 use crate::emails_api::{email_to, with};
+use crate::harness::server::NONE;
 use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
+use crate::news::webhooks::delivered_by_mailgun;
 
 /// Runs a load into a server that will crash at `spec`, starts it again, counts both ends.
 #[track_caller]
@@ -124,7 +126,8 @@ fn a1_killed_while_an_attachment_is_written() {
 fn a8_a_failed_sync_acknowledges_nothing_and_readyz_says_no_until_a_clean_start() {
     embedded_only!("the embedded store's own fsync");
     let relay = Relay::accepting();
-    let mut server = Server::start(ServerOptions::to_relay(&relay));
+    let options = ServerOptions::to_relay(&relay).env("MAILGUN_WEBHOOK_SIGNING_KEY", "signing");
+    let mut server = Server::start(options);
     let before = server.send(&email_to("user@client.com", "before"));
     server.wait_status(&before, "sent");
     // A start commits too: the sync that fails is one of those behind it.
@@ -143,7 +146,13 @@ fn a8_a_failed_sync_acknowledges_nothing_and_readyz_says_no_until_a_clean_start(
     eventually("/readyz says no", || (server.get("/readyz").status == 503).then_some(()));
     // No second sync is trusted: it stays so.
     server.post_with("/api/emails", &[("Idempotency-Key", "b")], &email).expect(503);
+    // E53: a provider takes 4xx for delivered, and the news would be lost.
+    let news = delivered_by_mailgun("signing");
+    let tell =
+        |server: &Server| server.post_raw("/api/webhooks/mailgun", &[("X-Api-Key", NONE)], news.as_bytes());
+    tell(&server).expect(503);
     server.restart_with(|options| options.without("POSTHASTE_FAULT"));
+    tell(&server).expect(200);
     let id = server.post_with("/api/emails", &headers, &email).expect(202).json();
     server.wait_status(id["email_id"].as_str().expect("an id"), "sent");
 }

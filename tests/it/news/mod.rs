@@ -5,7 +5,7 @@ mod bounces;
 mod domains;
 mod suppressions;
 mod unsubscribe;
-mod webhooks;
+pub mod webhooks;
 
 use crate::harness::{Relay, Server, ServerOptions};
 use serde_json::{Value, json};
