@@ -197,8 +197,8 @@ impl Eo {
         })
     }
 
-    /// Writes the delivery down and hands its email in. Where intake says no, the delivery goes again; where nobody
-    /// knows what the store did, it stays, and is finished later under the same id.
+    /// Writes the delivery down and hands its email in. Where nothing was stored, the delivery goes again: the asker is
+    /// told so and asks anew. Where nobody knows what the store did, it stays, and is finished later under the same id.
     async fn hand_in(
         &self,
         delivery: EoDelivery,
@@ -221,7 +221,7 @@ impl Eo {
                 Ok(Asked::Replayed(answer))
             }
             Err(refusal) => {
-                if !matches!(refusal, Refusal::Unavailable { .. }) {
+                if !matches!(refusal, Refusal::Unavailable { may_be_stored: true, .. }) {
                     self.store.delete_eo_delivery(id).await.map_err(unavailable)?;
                 }
                 Err(refusal)

@@ -2,7 +2,7 @@
 
 use crate::harness::browser::{Browser, make_event, make_user};
 use crate::harness::wait::eventually;
-use crate::harness::{Relay, Server};
+use crate::harness::{ObjectStore, Relay, Server, ServerOptions};
 use serde_json::{Value, json};
 
 const OWNER: &str = "eo@example.com";
@@ -209,6 +209,31 @@ fn the_same_key_sends_once() {
     let other = [("event_id", number.as_str()), ("to_email", "b@client.com")];
     let refused = browser.post_form("/eo/email-reports/send", &headers, &other).expect(409);
     assert_eq!(refused.json()["error"], "idempotency_key_reused");
+}
+
+#[test]
+fn a_report_that_could_not_be_taken_is_not_sent_later_beside_the_next_try() {
+    // A report has attachments, and nowhere to put them.
+    let (mut store, relay) = (ObjectStore::start(), Relay::accepting());
+    let server = Server::start(store.used_by(ServerOptions::to_relay(&relay)));
+    let (browser, event) = installation(&server);
+    let number = event.to_string();
+    let token = browser.token();
+    let headers = [("X-CSRF-TOKEN", token.as_str()), ("Idempotency-Key", "k1")];
+    let fields = [("event_id", number.as_str()), ("to_email", "ann@client.com")];
+    store.stop();
+    let refused = browser.post_form("/eo/email-reports/send", &headers, &fields).expect(503);
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(deliveries(&browser, ""), Vec::<Value>::new(), "what was refused waits all the same");
+    store.begin();
+    server.wait_healthy();
+    let made = browser.post_form("/eo/email-reports/send", &headers, &fields).expect(200);
+    assert_eq!(made.header("idempotency-replayed"), None, "the refusal was kept");
+    eventually("the report is sent", || {
+        deliveries(&browser, "").iter().all(|one| one["status"] == "sent").then_some(())
+    });
+    assert_eq!(deliveries(&browser, "").len(), 1);
+    assert_eq!(relay.only_message().recipients, ["ann@client.com"]);
 }
 
 #[test]
