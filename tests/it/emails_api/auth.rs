@@ -93,11 +93,16 @@ fn a_key_bound_to_a_domain_sends_from_it_alone() {
 }
 
 #[test]
-fn a34_no_key_stands_in_the_data_directory() {
+fn a34_no_key_stands_in_the_data_directory_or_the_store() {
     let server = Server::inbox();
     server.send(&email_to("user@client.com", "x"));
     let secret = server.key().rsplit('_').next().expect("a key").as_bytes().to_vec();
-    let mut files = vec![server.data()];
+    // A backup has every table of the store, whichever keeps it.
+    let place = tempfile::tempdir().expect("a directory");
+    let backup = place.path().join("backup");
+    server.cli_json(&["backup", backup.to_str().expect("a path")]);
+    let mut files = vec![server.data(), backup];
+    let mut domains = 0;
     while let Some(path) = files.pop() {
         if path.is_dir() {
             files.extend(
@@ -105,9 +110,12 @@ fn a34_no_key_stands_in_the_data_directory() {
             );
         } else {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", path.display());
+            let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            assert!(!holds(&secret), "{}", path.display());
+            domains += usize::from(path.starts_with(place.path()) && holds(b"example.com"));
         }
     }
+    assert!(domains > 0, "what is in the store was not looked at");
 }
 
 #[test]
