@@ -75,10 +75,10 @@ fn a16_an_address_is_refused_or_goes_where_it_says() {
         sent += 1;
         let taken = relay.wait_for(sent).remove(sent - 1);
         assert_eq!(taken.recipients.len(), 1, "{address}");
-        // What the envelope says is what the API shows as the recipient.
+        // What the envelope says is what the API shows as the recipient, by which it was permitted and suppressed.
         let shown = email["recipients"][0]["email"].as_str().expect("an address").to_owned();
-        let (_, domain) = taken.recipients[0].rsplit_once('@').expect("an address");
-        assert!(shown.contains(domain) || shown.contains("bücher"), "{address}: {shown} went to {domain}");
+        let domain = |address: &str| address.rsplit_once('@').expect("an address").1.to_owned();
+        assert_eq!(domain(&shown), domain(&taken.recipients[0]), "{address}: {shown}");
         assert!(!address.contains('(') && !address.starts_with('@'), "{address} was taken");
     }
     for refused in ["a@b@c.com", "group: a@b.com, c@d.com;", "<aaa@bbb.com>ccc@ddd.com", "a@b.com,c@d.com"] {
