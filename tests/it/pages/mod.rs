@@ -3,10 +3,13 @@
 mod browser;
 
 use crate::emails_api::email_to;
-use crate::harness::Server;
-use crate::harness::browser::{Browser, PASSWORD, make_user};
+use crate::harness::browser::{Browser, PASSWORD, make_event, make_user};
+use crate::harness::{Server, eventually};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
+/// Pages of one crawl, against lists that lead on and on.
+const CRAWLED: usize = 300;
 const ROOT: &str = "root@example.com";
 const PAGES: [&str; 10] = [
     "/admin",
@@ -141,6 +144,56 @@ fn an_email_is_searched_read_sent_again_and_cancelled() {
     let other = server.cli_json(&["client", "create", "--name", "other"]);
     let other = other["client_id"].as_str().expect("an id").to_owned();
     browser.get(&format!("/admin/emails/{other}/{id}")).expect(404);
+}
+
+/// Where a page leads, by its links and by its forms. A link to the other language is remembered, as it says.
+fn links(page: &str) -> Vec<String> {
+    let found = ["href=\"", "action=\""].into_iter().flat_map(|attribute| page.split(attribute).skip(1));
+    let paths = found.filter_map(|rest| rest.split('"').next());
+    let own =
+        paths.filter(|path| path.starts_with('/') && !path.starts_with("/inbox") && !path.contains("lang="));
+    own.map(|path| path.replace("&#38;", "&").replace("&amp;", "&")).collect()
+}
+
+/// C31: crawlers and browsers that think ahead follow links. By GET nothing changes, at the addresses of forms neither.
+#[test]
+fn c31_no_get_changes_anything() {
+    let (server, browser) = admin();
+    let client = default_client(&server);
+    make_user(&server, "eo@example.com", "eo");
+    let event = make_event(&server, "Konser", "eo@example.com").to_string();
+    let report = [("event_id", event.as_str()), ("to_email", "ann@client.com")];
+    browser.ajax("/eo/email-reports/send", &report).expect(200);
+    let mut email = email_to("bob@client.com", "later");
+    email["send_at"] = Value::String(crate::harness::soon(std::time::Duration::from_secs(3600)));
+    let email = server.send(&email);
+    let key = server.new_key(&["--client", "default", "--permission", "admin"]);
+    let reports = || browser.get_json("/eo/email-reports/data").expect(200).json();
+    eventually("the report is sent", || (reports()["deliveries"][0]["status"] == "sent").then_some(()));
+    let state = || {
+        let ask = |path: &str| server.get_with(path, &[("X-Api-Key", key.as_str())]).expect(200).json();
+        let mut state = vec![reports(), server.email(&email)];
+        state.extend(["/api/emails?count=true", "/api/audit", "/api/clients"].map(ask));
+        state.extend(
+            [["key", "list"], ["domain", "list"], ["event", "list"]].map(|list| server.cli_json(&list)),
+        );
+        state
+    };
+    let before = state();
+    let mut ahead: Vec<String> = PAGES.iter().map(|path| (*path).to_owned()).collect();
+    ahead.push("/eo/email-reports".to_owned());
+    ahead.push(format!("/admin/emails/{client}/{email}"));
+    let mut asked = BTreeSet::new();
+    while let Some(path) = ahead.pop() {
+        if asked.len() < CRAWLED && asked.insert(path.clone()) {
+            ahead.extend(links(&browser.get(&path).text()));
+        }
+    }
+    for form in ["/logout", "/eo/email-reports/send", &format!("/admin/emails/{client}/{email}/cancel")] {
+        assert!(asked.contains(form), "{form} was not among {asked:?}");
+    }
+    browser.get("/admin").expect(200);
+    assert_eq!(state(), before);
 }
 
 #[test]
