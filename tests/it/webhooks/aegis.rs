@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{deliveries, text, wait_for};
 use crate::emails_api::email_to;
 use crate::harness::relay::{Action, Relay, Script, Step};
-use crate::harness::{Receiver, Server, ServerOptions, embedded_only, eventually};
+use crate::harness::{Receiver, Server, ServerOptions, eventually};
 
 const SECRET: &str = "a-secret-of-the-operator";
 
@@ -131,7 +131,6 @@ fn without_a_secret_nothing_is_signed() {
 
 #[test]
 fn the_queue_worked_off_by_hand_tells_it_before_it_ends() {
-    embedded_only!("the command works on the data directory beside the server");
     let receiver = Receiver::start();
     let relay = Relay::start(Script::accepting());
     let server = Server::start(to(&receiver, ServerOptions::to_relay(&relay)).api_only());

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{deliveries, options, text, wait_for, webhook};
 use crate::emails_api::email_to;
 use crate::harness::receiver::status;
-use crate::harness::{Receiver, Server, embedded_only, eventually, eventually_within};
+use crate::harness::{Receiver, Server, eventually, eventually_within};
 
 #[test]
 fn a55_what_waits_survives_kill_9() {
@@ -56,7 +56,6 @@ fn a1_killed_between_an_answer_and_its_commit_it_calls_once_more_with_the_same_i
 
 #[test]
 fn two_workers_tell_everything_once() {
-    embedded_only!("the second process works on the same data directory");
     let receiver = Receiver::start();
     let server = Server::start(options());
     let _second = Server::start_bare(options().worker_beside(&server, 1));
