@@ -196,13 +196,14 @@ impl Worker {
         Ok(may_be_more)
     }
 
-    /// Admits claims that the accepting transaction leased to us. Those that lay in the hopper for long are renewed
-    /// first; those that meanwhile went to another are dropped.
+    /// Admits claims that the accepting transaction leased to us. Those that lay in the hopper for long, or while nobody
+    /// heard of us, are renewed first; those that meanwhile went to another are dropped.
     async fn take_over(&self, batch: Vec<Claim>) {
         let begun = Instant::now();
         let now = self.clock.now();
         let lease = self.settings.lease;
-        let stale = |claim: &Claim| claim.lease_until.since(now) < lease / 2;
+        let has_returned = self.pulse.has_returned_within(lease, begun);
+        let stale = |claim: &Claim| has_returned || claim.lease_until.since(now) < lease / 2;
         let old: Vec<_> = batch.iter().filter(|c| stale(c)).map(|c| (c.email.id, c.fence)).collect();
         let mut lost = HashSet::new();
         let mut renewed = false;
@@ -220,8 +221,14 @@ impl Worker {
             if lost.contains(&claim.email.id) {
                 continue;
             }
-            let length =
-                if renewed && stale(&claim) { lease } else { claim.lease_until.since(now).min(lease) };
+            let length = if renewed && stale(&claim) {
+                lease
+            } else if has_returned {
+                // Whether it is still ours nobody knows: it is given back without an attempt.
+                Duration::ZERO
+            } else {
+                claim.lease_until.since(now).min(lease)
+            };
             let held = self.holdings.take(claim, begun, length);
             self.admit(held).await;
         }

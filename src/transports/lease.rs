@@ -34,11 +34,13 @@ impl Pulse {
     /// any more: the store was away, or this process stood still.
     pub fn beat(&self, asked: Instant) -> bool {
         let at = millis(asked.saturating_duration_since(self.0.begun));
-        let last = self.0.last_ms.fetch_max(at, Ordering::AcqRel);
+        let last = self.0.last_ms.load(Ordering::Acquire);
         let was_away = at.saturating_sub(last) >= millis(self.0.good_for);
         if was_away {
+            // Before the sign of life: who sees that one sees this too.
             self.0.returned_ms.store(at, Ordering::Release);
         }
+        self.0.last_ms.fetch_max(at, Ordering::AcqRel);
         was_away
     }
 
@@ -57,6 +59,18 @@ impl Pulse {
         now.saturating_duration_since(self.0.begun).saturating_sub(returned)
     }
 
+    /// Whether the store heard of this process again, after a time without, no longer ago than `length`: another may have
+    /// taken what was leased before.
+    pub fn has_returned_within(&self, length: Duration, now: Instant) -> bool {
+        self.0.returned_ms.load(Ordering::Acquire) != 0 && self.steady_for(now) < length
+    }
+
+    /// The same since an instant.
+    fn has_returned_since(&self, instant: Instant) -> bool {
+        let returned = Duration::from_millis(self.0.returned_ms.load(Ordering::Acquire));
+        !returned.is_zero() && instant < self.0.begun + returned
+    }
+
     fn is_alive_at(&self, now: Instant) -> bool {
         let last = Duration::from_millis(self.0.last_ms.load(Ordering::Acquire));
         now.saturating_duration_since(self.0.begun).saturating_sub(last) < self.0.good_for
@@ -64,7 +78,8 @@ impl Pulse {
 }
 
 /// One claim's lease, counted on the monotonic clock: setting the machine's clock neither ends nor prolongs it, and a
-/// process that was stopped for longer finds it over at the first question. Clones speak of the same lease.
+/// process that was stopped for longer finds it over at the first question, and so it stays when the process is heard of
+/// again, until the store was asked whether the lease is still its own. Clones speak of the same lease.
 #[derive(Clone, Debug)]
 pub struct LeaseGuard(Arc<Lease>);
 
@@ -74,14 +89,21 @@ struct Lease {
     begun: Instant,
     /// End, in milliseconds after `begun`.
     ends_ms: AtomicU64,
+    /// When the store last said that it is ours, in nanoseconds after `begun`.
+    confirmed_ns: AtomicU64,
     state: AtomicU8,
 }
 
 impl LeaseGuard {
     /// A lease of the process with this `pulse` that began no later than `begun` and lasts for `length`.
     pub fn new(pulse: &Pulse, begun: Instant, length: Duration) -> Self {
-        let ends_ms = AtomicU64::new(millis(length));
-        Self(Arc::new(Lease { pulse: pulse.clone(), begun, ends_ms, state: AtomicU8::new(HELD) }))
+        Self(Arc::new(Lease {
+            pulse: pulse.clone(),
+            begun,
+            ends_ms: AtomicU64::new(millis(length)),
+            confirmed_ns: AtomicU64::new(0),
+            state: AtomicU8::new(HELD),
+        }))
     }
 
     /// Whether this process may still speak for the email. Asked right before MAIL and right before the content.
@@ -91,15 +113,19 @@ impl LeaseGuard {
 
     fn still_held_at(&self, now: Instant) -> bool {
         let ends = Duration::from_millis(self.0.ends_ms.load(Ordering::Acquire));
+        let confirmed = Duration::from_nanos(self.0.confirmed_ns.load(Ordering::Acquire));
         self.0.state.load(Ordering::Acquire) == HELD
             && now.saturating_duration_since(self.0.begun) < ends
             && self.0.pulse.is_alive_at(now)
+            && !self.0.pulse.has_returned_since(self.0.begun + confirmed)
     }
 
     /// The store renewed the lease: it now lasts for `length` from `asked`, the moment before the store was asked.
     pub fn renew(&self, asked: Instant, length: Duration) {
-        let ends = millis(asked.saturating_duration_since(self.0.begun) + length);
-        self.0.ends_ms.fetch_max(ends, Ordering::AcqRel);
+        let asked = asked.saturating_duration_since(self.0.begun);
+        self.0.ends_ms.fetch_max(millis(asked + length), Ordering::AcqRel);
+        let confirmed = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
+        self.0.confirmed_ns.fetch_max(confirmed, Ordering::AcqRel);
     }
 
     /// The store gave the email to another claim. Nothing brings it back.
@@ -153,6 +179,23 @@ mod tests {
         assert_eq!(pulse.steady_for(at(43)), Duration::from_secs(3));
         let fresh = Pulse::new(Duration::from_secs(12));
         assert!(fresh.is_steady(Duration::from_secs(3)), "a start is no return");
+    }
+
+    #[test]
+    fn a_return_makes_no_lease_good_again_of_which_the_store_was_not_asked() {
+        let pulse = Pulse::new(Duration::from_secs(12));
+        let at = |seconds| pulse.0.begun + Duration::from_secs(seconds);
+        let lease = |begun| LeaseGuard::new(&pulse, begun, Duration::from_secs(600));
+        let (old, renewed) = (lease(at(1)), lease(at(1)));
+        pulse.beat(at(5));
+        assert!(old.still_held_at(at(6)) && !pulse.has_returned_within(Duration::from_secs(60), at(6)));
+        assert!(pulse.beat(at(40)), "35 seconds without, in which others took what was held");
+        assert!(!old.still_held_at(at(40)) && !renewed.still_held_at(at(40)));
+        renewed.renew(at(41), Duration::from_secs(600));
+        assert!(renewed.still_held_at(at(42)) && !old.still_held_at(at(42)));
+        assert!(lease(at(41)).still_held_at(at(42)), "claimed since");
+        assert!(pulse.has_returned_within(Duration::from_secs(60), at(99)));
+        assert!(!pulse.has_returned_within(Duration::from_secs(60), at(100)));
     }
 
     #[test]

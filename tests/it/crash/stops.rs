@@ -29,6 +29,34 @@ fn a2_a_stopped_server_sends_nothing_with_a_lease_that_ran_out() {
 }
 
 #[test]
+fn a2_what_a_stopped_worker_held_another_sends_and_it_does_not_when_it_goes_on() {
+    // The relay keeps the first attempt waiting at MAIL; meanwhile its worker stands still.
+    let slow = Action::Trickle("250 ok".into(), Duration::from_millis(300));
+    let relay = Relay::start(Script::accepting().without("PIPELINING").first(1, Step::Mail, slow));
+    // The lease is longer than the test: only the worker's silence can end it.
+    let options = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "10m");
+    let server = Server::start(options.clone().api_only());
+    let mut first = Server::start_bare(options.clone().worker_beside(&server, 1));
+    let id = server.send(&email_to("user@client.com", "token-once."));
+    eventually("the attempt has begun", || {
+        relay.connections().iter().any(|connection| connection.text().contains("MAIL FROM")).then_some(())
+    });
+    first.signal("STOP");
+    let _second = Server::start_bare(options.worker_beside(&server, 2));
+    let email = server.wait_status(&id, "sent");
+    assert_eq!(email["retries"], 1, "{email:#}");
+    assert!(email["events"].to_string().contains("lease_expired"), "{email:#}");
+    first.signal("CONT");
+    eventually("the first worker sees that its lease is lost", || {
+        let told = format!("{}{}", first.stdout(), first.stderr());
+        told.contains("lease was lost").then_some(())
+    });
+    assert_eq!(seen(&relay).get("token-once."), Some(&1), "sent twice");
+    assert_eq!(server.email(&id)["status"], "sent");
+    assert!(first.exited().is_none());
+}
+
+#[test]
 fn a10_sigterm_under_full_load_drains_and_loses_nothing() {
     let relay = Relay::accepting();
     let mut server = Server::start(ServerOptions::to_relay(&relay));
