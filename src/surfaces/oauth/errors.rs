@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use posthaste_model::draft::Field;
-use posthaste_model::refusal::{Fault, Refusal};
+use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::StoreError;
 use serde_json::json;
 
@@ -205,7 +205,11 @@ impl From<Refusal> for OauthError {
 
 /// A fault of intake in this surface's names of fields.
 fn fault(fault: &Fault) -> OauthError {
+    // What is wrong with a name is no fault of the address beside it.
+    let is_name = fault.code == FaultCode::ControlCharacter;
     let field = match &fault.field {
+        Field::From if is_name => "name",
+        Field::To(_) if is_name => "to_name",
         Field::From | Field::Domain => "email",
         Field::FromName => "name",
         Field::To(_) => "to_email",
