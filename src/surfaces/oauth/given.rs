@@ -53,9 +53,11 @@ impl<'a> Given<'a> {
         self.text(name).map_err(OauthError::request)
     }
 
-    /// The text of a field of an email; another type is bad input.
+    /// The text of a field of an email; another type is bad input. An empty one counts as absent in JSON too: that is
+    /// what clients send for what they do not have.
     pub fn field(&self, name: &str) -> Result<Option<&str>, OauthError> {
-        self.text(name).map_err(|message| OauthError::input(name, message))
+        let text = self.text(name).map_err(|message| OauthError::input(name, message))?;
+        Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// An object; in a form it is written as JSON.

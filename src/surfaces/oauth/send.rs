@@ -258,6 +258,15 @@ mod tests {
         let draft = read(r#"{"email":"a@b.example","to_email":"c@d.example","subject":"{{ x }}"}"#).unwrap();
         let text = draft.text.unwrap();
         assert!(text.contains("Hello,") && text.contains("a@b.example wrote to you: {{ x }}"), "{text}");
+        let draft = read(
+            r#"{"email":"a@b.example","name":"","to_email":"c@d.example","to_name":"","subject":"S","body":"",
+                "html":"","template_code":""}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (draft.template_code, draft.text.as_deref()),
+            (None, Some(text.replace("{{ x }}", "S").as_str()))
+        );
     }
 
     #[test]
