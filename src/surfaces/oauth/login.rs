@@ -18,6 +18,8 @@ struct Presented {
     name: String,
     secret: Secret,
     by_basic: bool,
+    /// Id and secret as they stand in the header, where they could be form-encoded.
+    literal: Option<(String, Secret)>,
 }
 
 impl Oauth {
@@ -37,7 +39,14 @@ impl Oauth {
             self.metrics.rate_limited("oauth");
             return Err(OauthError::too_many(&decision));
         }
-        match self.auth.oauth_login(&presented.name, &presented.secret).await {
+        let mut found = self.auth.oauth_login(&presented.name, &presented.secret).await;
+        // Asked whoever presents it, so that the time tells nothing but how it is written.
+        if matches!(found, Err(TokenError::Invalid))
+            && let Some((name, secret)) = &presented.literal
+        {
+            found = self.auth.oauth_login(name, secret).await;
+        }
+        match found {
             Ok(client) => Ok(client),
             Err(TokenError::Invalid) => {
                 self.limits.record_failure(key, self.login_attempts, now).await;
@@ -60,9 +69,12 @@ fn presented(headers: &HeaderMap, given: &Given<'_>) -> Result<Presented, OauthE
     let body = (given.parameter("client_id")?, given.parameter("client_secret")?);
     let Some(line) = lines.next() else {
         return match body {
-            (Some(name), Some(secret)) => {
-                Ok(Presented { name: name.to_owned(), secret: Secret::new(secret), by_basic: false })
-            }
+            (Some(name), Some(secret)) => Ok(Presented {
+                name: name.to_owned(),
+                secret: Secret::new(secret),
+                by_basic: false,
+                literal: None,
+            }),
             _ => Err(OauthError::client(false)),
         };
     };
@@ -79,7 +91,8 @@ fn presented(headers: &HeaderMap, given: &Given<'_>) -> Result<Presented, OauthE
     Ok(presented)
 }
 
-/// Id and secret of `Basic` credentials; both are form-encoded before they are joined.
+/// Id and secret of `Basic` credentials. The RFC has both form-encoded before they are joined; many clients join them
+/// as they are, so that what could be form code may be meant literally, and what is none is.
 fn basic(line: &[u8]) -> Option<Presented> {
     let text = std::str::from_utf8(line).ok()?;
     let (scheme, coded) = text.split_once(' ')?;
@@ -88,33 +101,47 @@ fn basic(line: &[u8]) -> Option<Presented> {
     }
     let pair = String::from_utf8(STANDARD.decode(coded.trim()).ok()?).ok()?;
     let (name, secret) = pair.split_once(':')?;
-    let decoded = |text: &str| {
-        let pair = format!("v={text}");
-        Fields::of_query(&pair).ok().and_then(|fields| fields.get("v").map(str::to_owned))
+    let literal = (name.to_owned(), Secret::new(secret));
+    let ((name, secret), literal) = match (decoded(name), decoded(secret)) {
+        (Some(plain_name), Some(plain_secret)) if plain_name != name || plain_secret != secret => {
+            ((plain_name, Secret::new(plain_secret)), Some(literal))
+        }
+        _ => (literal, None),
     };
-    // Many clients send them as they are: what is no form code is meant literally.
-    let plain =
-        |text: &str| if text.contains(['&', '%', '+']) { decoded(text) } else { Some(text.to_owned()) };
-    Some(Presented { name: plain(name)?, secret: Secret::new(plain(secret)?), by_basic: true })
+    Some(Presented { name, secret, by_basic: true, literal })
+}
+
+/// What `text` says as a form's value; nothing when it is none.
+fn decoded(text: &str) -> Option<String> {
+    if text.contains('&') {
+        return None;
+    }
+    let field = format!("v={text}");
+    let fields = Fields::of_query(&field).ok()?;
+    fields.get("v").map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(pair: &str) -> Option<(String, String)> {
+    fn read(pair: &str) -> Vec<(String, String)> {
         let line = format!("Basic {}", STANDARD.encode(pair));
-        basic(line.as_bytes()).map(|found| (found.name, found.secret.expose().to_owned()))
+        let Some(found) = basic(line.as_bytes()) else { return Vec::new() };
+        let both = std::iter::once((found.name, found.secret)).chain(found.literal);
+        both.map(|(name, secret)| (name, secret.expose().to_owned())).collect()
     }
 
     #[test]
-    fn basic_credentials_are_form_encoded() {
-        let pair = |name: &str, secret: &str| Some((name.to_owned(), secret.to_owned()));
-        assert_eq!(read("app:abc123"), pair("app", "abc123"));
-        assert_eq!(read("app:a:b"), pair("app", "a:b"));
-        assert_eq!(read("my%20app:p%2Bq"), pair("my app", "p+q"));
-        assert_eq!(read("app"), None);
-        assert_eq!(read("app:50%"), None);
+    fn basic_credentials_are_form_encoded_or_literal() {
+        let pair = |name: &str, secret: &str| (name.to_owned(), secret.to_owned());
+        assert_eq!(read("app:abc123"), [pair("app", "abc123")]);
+        assert_eq!(read("app:a:b"), [pair("app", "a:b")]);
+        assert_eq!(read("my%20app:p%2Bq"), [pair("my app", "p+q"), pair("my%20app", "p%2Bq")]);
+        assert_eq!(read("app:p+q/r=="), [pair("app", "p q/r=="), pair("app", "p+q/r==")]);
+        assert_eq!(read("app:50%"), [pair("app", "50%")]);
+        assert_eq!(read("app:a&b"), [pair("app", "a&b")]);
+        assert!(read("app").is_empty());
         assert!(basic(b"Bearer abc").is_none());
         assert!(basic(b"Basic ???").is_none());
     }

@@ -52,6 +52,26 @@ fn forms_and_basic_log_in_too() {
 }
 
 #[test]
+fn basic_logs_in_with_and_without_the_form_code() {
+    let server = Server::inbox();
+    for (id, secret, coded) in [
+        ("base64", "p+q/r==", "p%2Bq%2Fr%3D%3D"),
+        ("percent", "100%25 sure", "100%2525+sure"),
+        ("other", "50%&more", "50%25%26more"),
+    ] {
+        client(&server, id, secret, &["email"]);
+        let asked = |secret: &str| {
+            let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+            let headers = [("X-Api-Key", NONE), FORM, ("Authorization", basic.as_str())];
+            server.post_raw("/authorize", &headers, b"grant_type=client_credentials")
+        };
+        asked(secret).expect(200);
+        asked(coded).expect(200);
+        assert_eq!(asked("wrong+one").expect(401).json()["error"], "invalid_client");
+    }
+}
+
+#[test]
 fn each_error_is_that_of_the_rfc() {
     let server = Server::inbox();
     client(&server, "myawesomeapp", "abc123", &["basic"]);
