@@ -31,14 +31,10 @@ impl Oauth {
         given: &Given<'_>,
     ) -> Result<LoggedIn, OauthError> {
         let presented = presented(headers, given)?;
-        let now = self.clock.now();
         let address = LimitKey::address(Scope::OAuth, exchange.client_address());
         let crate::limits::KeyId::Number(number) = address.id else { return Err(OauthError::client(false)) };
         let key = LimitKey::both(Scope::OAuth, number, &presented.name);
-        if let Some(decision) = self.limits.is_blocked(key, self.login_attempts, now).await {
-            self.metrics.rate_limited("oauth");
-            return Err(OauthError::too_many(&decision));
-        }
+        self.ensure_few_failures(key).await?;
         let mut found = self.auth.oauth_login(&presented.name, &presented.secret).await;
         // Asked whoever presents it, so that the time tells nothing but how it is written.
         if matches!(found, Err(TokenError::Invalid))
@@ -46,10 +42,14 @@ impl Oauth {
         {
             found = self.auth.oauth_login(name, secret).await;
         }
+        if matches!(found, Ok(_) | Err(TokenError::Invalid)) {
+            // Tries at the same moment each found none before them: what was counted meanwhile binds them too.
+            self.ensure_few_failures(key).await?;
+        }
         match found {
             Ok(client) => Ok(client),
             Err(TokenError::Invalid) => {
-                self.limits.record_failure(key, self.login_attempts, now).await;
+                self.limits.record_failure(key, self.login_attempts, self.clock.now()).await;
                 tracing::info!(client_id = presented.name, "an OAuth login failed");
                 Err(OauthError::client(presented.by_basic))
             }
@@ -61,6 +61,14 @@ impl Oauth {
             )),
             Err(other @ (TokenError::Signing | TokenError::Store(_))) => Err(other.into()),
         }
+    }
+
+    /// 429 after too many failed logins of this client and address.
+    async fn ensure_few_failures(&self, key: LimitKey<'_>) -> Result<(), OauthError> {
+        let blocked = self.limits.is_blocked(key, self.login_attempts, self.clock.now()).await;
+        let Some(decision) = blocked else { return Ok(()) };
+        self.metrics.rate_limited("oauth");
+        Err(OauthError::too_many(&decision))
     }
 }
 

@@ -119,3 +119,17 @@ fn c28_a_wrong_secret_and_an_unknown_client_are_told_alike_and_soon_not_at_all()
     assert!(stopped.header("retry-after").is_some());
     login(&server, "nobody", "wrong!").expect(401);
 }
+
+#[test]
+fn tries_at_one_moment_do_not_pass_the_limit_of_failed_logins() {
+    let server = Server::start(ServerOptions::default().env("POSTHASTE_OAUTH__LOGIN_ATTEMPTS", "5/h"));
+    client(&server, "myawesomeapp", "abc123", &["email"]);
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let tries: Vec<_> =
+            (0..60).map(|_| scope.spawn(|| login(&server, "myawesomeapp", "wrong!").status)).collect();
+        tries.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    let of = |status: u16| answers.iter().filter(|one| **one == status).count();
+    assert_eq!(of(401) + of(429), 60, "{answers:?}");
+    assert!(of(401) >= 5 && of(429) > 0, "{answers:?}");
+}
