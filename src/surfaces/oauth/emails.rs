@@ -7,6 +7,7 @@ use crate::surfaces::http::answer;
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::outward_status;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, Request, StatusCode};
@@ -19,11 +20,16 @@ use serde_json::{Value, json};
 const DEFAULT_PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
 
-/// `GET /emails/{id}`.
-pub(super) async fn show(State(oauth): State<Oauth>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+/// `GET /emails/{id}`; what cannot be decoded names nothing.
+pub(super) async fn show(
+    State(oauth): State<Oauth>,
+    given: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
     let found = async {
         let token = oauth.reader(&headers).await?;
-        let id: EmailId = id.parse().map_err(|_| OauthError::not_found())?;
+        let text = given.as_ref().map(|Path(text)| text.as_str()).unwrap_or_default();
+        let id: EmailId = text.parse().map_err(|_| OauthError::not_found())?;
         let record =
             oauth.store.email(token.caller.client.id, id).await?.ok_or_else(OauthError::not_found)?;
         Ok::<_, OauthError>(answer::json(StatusCode::OK, &shape(&summary(record))))

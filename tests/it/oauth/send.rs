@@ -94,6 +94,9 @@ fn the_scope_and_the_tenant_are_walls() {
     let hidden = get(&server, &other, &format!("/emails/{id}")).expect(404);
     let nothing = get(&server, &other, "/emails/0192f0c1-d2a3-7000-8000-000000000000").expect(404);
     assert_eq!(hidden.body, nothing.body);
+    for bad in ["/emails/none", "/emails/%ff"] {
+        assert_eq!(get(&server, &mine, bad).expect(404).body, nothing.body, "{bad}");
+    }
 }
 
 #[test]
