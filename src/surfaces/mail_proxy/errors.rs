@@ -216,6 +216,10 @@ fn code(fault: &Fault) -> &'static str {
             Field::Attachment(..) => "invalid_attachment",
             _ => "invalid_request",
         },
+        FaultCode::OutOfRange | FaultCode::InvalidValue => match fault.field {
+            Field::Attachment(..) | Field::Attachments => "invalid_attachment",
+            _ => "invalid_request",
+        },
         FaultCode::InvalidType
         | FaultCode::UnknownField
         | FaultCode::TooManyRecipients
@@ -229,11 +233,9 @@ fn code(fault: &Fault) -> &'static str {
         | FaultCode::InvalidHeader
         | FaultCode::ReservedHeader
         | FaultCode::TooLong
-        | FaultCode::OutOfRange
         | FaultCode::InvalidSendAt
         | FaultCode::UnknownEvent
         | FaultCode::InvalidIdempotencyKey
-        | FaultCode::InvalidValue
         | FaultCode::AlreadyExists => "invalid_request",
     }
 }

@@ -114,6 +114,12 @@ fn each_400_has_its_code() {
         (json!({"bcc": ["a\r\nb@client.com"]}), "invalid_email"),
         (file(json!({"content": "***"})), "invalid_attachment"),
         (file(json!({"filename": "a\r\nb.txt"})), "invalid_attachment"),
+        (file(json!({"content_type": "no type"})), "invalid_attachment"),
+        (file(json!({"content_type": "text/plain\r\nX-Evil: 1"})), "invalid_attachment"),
+        (
+            json!({"attachments": vec![json!({"filename": "a.txt", "content": ""}); 101]}),
+            "invalid_attachment",
+        ),
         (json!({"from": "a@evil.example"}), "sender_not_configured"),
         (json!({"from": "a@example.com.evil.example"}), "sender_not_configured"),
     ];
