@@ -116,12 +116,20 @@ fn process(place: &Place, format: Format) -> Result<(), Failure> {
         }
         Ok(left)
     })?;
-    format.print(&json!({"left": left}), || "Nothing is due any more.".to_owned()).and_then(|()| match left {
-        0 => Ok(()),
-        left => Err(Failure::Said(format!(
-            "{left} emails stay due: no transport takes them now; see `posthaste doctor`"
-        ))),
-    })
+    if format.json {
+        output::json(&json!({"left": left}))?;
+    }
+    let text = worked_off(left)?;
+    if format.json { Ok(()) } else { output::line(text) }
+}
+
+/// What is said when all is worked off, or why some is not.
+fn worked_off(left: u64) -> Result<&'static str, Failure> {
+    if left == 0 {
+        return Ok("Nothing is due any more.");
+    }
+    let text = format!("{left} emails stay due: no transport takes them now; see `posthaste doctor`");
+    Err(Failure::Said(text))
 }
 
 fn clear(place: &Place, format: Format, yes: bool) -> Result<(), Failure> {
@@ -213,6 +221,13 @@ fn newest(directory: &Path, count: usize) -> io::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_due_only_where_nothing_is_left() {
+        assert_eq!(worked_off(0).ok(), Some("Nothing is due any more."));
+        let said = worked_off(2).err().map(|failure| failure.to_string());
+        assert!(said.is_some_and(|text| text.starts_with("2 emails stay due")));
+    }
 
     #[test]
     fn the_newest_lines_cross_the_daily_files() {
