@@ -94,7 +94,7 @@ fn status(place: &Place, format: Format) -> Result<(), Failure> {
     });
     format.print(&shape, || {
         format!(
-            "pending     {}\nprocessing  {}\nscheduled   {}\noldest due  {} s\nsize        {bytes} bytes\nworkers     \
+            "pending     {}\nleased      {}\nscheduled   {}\noldest due  {} s\nsize        {bytes} bytes\nworkers     \
              {workers}",
             counts.pending, counts.processing, counts.scheduled, counts.oldest_due_seconds
         )

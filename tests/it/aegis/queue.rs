@@ -90,6 +90,10 @@ fn process_clear_status_and_logs_tell_in_json() {
     let told = server.cli_json(&["queue", "status"]);
     assert_eq!((&told["pending"], &told["processing"], &told["workers"]), (&json!(1), &json!(0), &json!(0)));
     assert!(told["size_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{told}");
+    let words = String::from_utf8(server.cli(&["queue", "status"]).stdout).expect("text");
+    for word in ["pending", "leased", "size", "workers"] {
+        assert!(words.lines().any(|line| line.starts_with(word)), "{word}: {words}");
+    }
     assert_eq!(server.cli_json(&["queue", "process"]), json!({"left": 0}));
     status::wait(&server, &id, "sent");
     let id = sent(&server, &message());
