@@ -13,6 +13,9 @@ too. An unknown key, a bad value or a contradiction stops the start and says whe
 right. An empty variable counts as not set. `posthaste config check` looks without starting, `posthaste config show`
 says which value holds and where it comes from.
 
+In `.env` a value without quotes stands as it is, up to a comment that begins with ` #`; so does one in single quotes.
+`${NAME}` stands for another variable, but in single quotes.
+
 Durations are written `500ms`, `30s`, `5m`, `1h`, `30d`; sizes `512KB`, `25MB`, `1GB`, in 1,024s; rates `10/s`,
 `60/min`, `5/15min`, `100/h`; lists as TOML lists or, in variables, with commas.
 

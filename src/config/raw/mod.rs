@@ -1,6 +1,7 @@
 //! The configuration as it was written: for each key the value that wins, and where it stands. Built-in defaults
 //! are not in here; they belong to the table of keys.
 
+mod dotenv;
 mod file;
 mod variables;
 

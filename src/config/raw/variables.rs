@@ -9,8 +9,8 @@ use std::path::Path;
 /// Reads `.env` in `directory`, if there is one, without touching the process's environment.
 pub(super) fn read_dotenv(directory: &Path, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
     let whole = || Origin::DotEnv { variable: String::new() };
-    let bytes = match std::fs::read(directory.join(".env")) {
-        Ok(bytes) => bytes,
+    let text = match std::fs::read_to_string(directory.join(".env")) {
+        Ok(text) => super::dotenv::as_meant(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
             faults.push(Fault::new(whole(), "", format!("cannot be read: {error}")));
@@ -18,7 +18,7 @@ pub(super) fn read_dotenv(directory: &Path, faults: &mut Vec<Fault>) -> Vec<(Str
         }
     };
     let mut variables = Vec::new();
-    for item in dotenvy::Iter::new(bytes.as_slice()) {
+    for item in dotenvy::Iter::new(text.as_bytes()) {
         match item {
             Ok(variable) => variables.push(variable),
             // Not what the parser says: it repeats the line, which may hold a secret.
@@ -33,7 +33,9 @@ pub(super) fn read_dotenv(directory: &Path, faults: &mut Vec<Fault>) -> Vec<(Str
 
 fn unreadable(before: &[(String, String)]) -> String {
     let place = before.last().map_or("at the top".to_owned(), |(name, _)| format!("after {name}"));
-    format!("a line {place} cannot be read; write NAME=value, with quotes around a value that has spaces")
+    format!(
+        "a line {place} cannot be read; write NAME=value, with a quote at both ends of the value or at none"
+    )
 }
 
 /// The keys that variables of one layer set. Two that set one key to different values contradict each other.

@@ -197,7 +197,7 @@ fn faults_of_variables_name_the_variable() {
 #[test]
 fn faults_of_dotenv_and_flags_say_where() {
     let faults =
-        Place::new().file(".env", "POSTHASTE_DELIVERY__LEESE=5s\nSMTP_PASSWORD=hunter2 two\n").faults();
+        Place::new().file(".env", "POSTHASTE_DELIVERY__LEESE=5s\nSMTP_PASSWORD=\"hunter2\" two\n").faults();
     assert!(faults.iter().any(|f| f.starts_with(".env POSTHASTE_DELIVERY__LEESE: is unknown")), "{faults:?}");
     assert!(
         faults.iter().any(|f| f.starts_with(".env: a line after POSTHASTE_DELIVERY__LEESE cannot be read")),

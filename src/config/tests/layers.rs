@@ -28,6 +28,17 @@ fn a_plain_variable_of_a_later_layer_wins_without_contradiction() {
 }
 
 #[test]
+fn a_password_in_dotenv_is_what_stands_there() {
+    let place = Place::new().file(".env", "SMTP_HOST=r\nSMTP_USERNAME=u\nSMTP_PASSWORD=a$b \\c'd#e # ours\n");
+    let settings = place.settings();
+    let Some(TransportKind::Smtp(relay)) = settings.transports.first().map(|one| &one.kind) else {
+        panic!("no relay: {settings:?}")
+    };
+    let password = relay.credentials.as_ref().map(|credentials| credentials.password.expose());
+    assert_eq!(password, Some(r"a$b \c'd#e"));
+}
+
+#[test]
 fn a_named_file_is_read_instead_and_must_exist() {
     let mut place =
         Place::new().toml("[delivery]\nlease = '10s'").file("other.toml", "[delivery]\nlease = '11s'");
