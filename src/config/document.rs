@@ -20,7 +20,8 @@ Durations are written `500ms`, `30s`, `5m`, `1h`, `30d`; sizes `512KB`, `25MB`, 
 `60/min`, `5/15min`, `100/h`; lists as TOML lists or, in variables, with commas.
 
 With a plain variable `SMTP_ENCRYPTION` or `MAIL_ENCRYPTION`, `tls` means STARTTLS and `ssl` TLS from the first byte;
-`RATE_LIMIT` is a number of requests an hour; times in `OTEL_*` are milliseconds.
+`RATE_LIMIT` is a number of requests an hour; times in `OTEL_*` are milliseconds. `LOG_LEVEL` may be one of syslog's levels,
+such as `warning`.
 ";
 
 /// The whole manual, Markdown.

@@ -24,6 +24,8 @@ pub enum Reading {
     Millis,
     /// `null` means not set, as Laravel writes it.
     NullIsUnset,
+    /// The levels of syslog (RFC 5424), as PHP's and Python's loggers name them.
+    Level,
 }
 
 impl Reading {
@@ -45,6 +47,12 @@ impl Reading {
                 other => Some(other.to_owned()),
             },
             Self::NullIsUnset => (!value.eq_ignore_ascii_case("null")).then(|| value.to_owned()),
+            Self::Level => Some(match value.to_ascii_lowercase().as_str() {
+                "emergency" | "alert" | "critical" | "fatal" => "error".to_owned(),
+                "warning" => "warn".to_owned(),
+                "notice" => "info".to_owned(),
+                _ => value.to_owned(),
+            }),
         }
     }
 }
@@ -114,7 +122,7 @@ pub const PLAIN_VARIABLES: &[PlainVariable] = &[
     plain("SMTP_LISTEN", "smtp.listen"),
     plain("DATA_DIR", "data.dir"),
     plain("LOG_FORMAT", "log.format"),
-    plain("LOG_LEVEL", "log.level"),
+    read("LOG_LEVEL", "log.level", Reading::Level),
     plain("OTEL_EXPORTER_OTLP_ENDPOINT", "otel.endpoint"),
     plain("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otel.traces_endpoint"),
     plain("OTEL_TRACES_EXPORTER", "otel.exporter"),
@@ -154,6 +162,9 @@ mod tests {
             (Reading::Encryption, "rot13", Some("rot13")),
             (Reading::NullIsUnset, "null", None),
             (Reading::NullIsUnset, "me", Some("me")),
+            (Reading::Level, "WARNING", Some("warn")),
+            (Reading::Level, "critical", Some("error")),
+            (Reading::Level, "info,posthaste::smtp=debug", Some("info,posthaste::smtp=debug")),
         ] {
             assert_eq!(reading.apply(written).as_deref(), read, "{reading:?} {written:?}");
         }

@@ -72,6 +72,7 @@ const PROCESS: &[Case] = &[
     (&[("LOG_FORMAT", "json"), ("LOG_LEVEL", "DEBUG")], |s| {
         s.log.format == crate::base::log::LogFormat::Json && s.log.level.as_str() == "DEBUG"
     }),
+    (&[("LOG_LEVEL", "Warning")], |s| s.log.level.as_str() == "warn"),
     (&[("PUBLIC_URL", "https://mail.example/")], |s| {
         s.http.public_url.as_deref() == Some("https://mail.example")
     }),
