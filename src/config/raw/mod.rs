@@ -68,6 +68,16 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Whether it is a variable under a name of its own, which other programs may use too.
+    pub fn is_plain_variable(&self) -> bool {
+        match self {
+            Self::DotEnv { variable } | Self::Environment { variable } => !variable.starts_with(keys::PREFIX),
+            Self::Default | Self::File { .. } | Self::Flag { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -75,8 +75,10 @@ impl Resolver<'_> {
         if let Some(Err(error)) = url.as_deref().map(Target::own) {
             self.fault("webhooks.url", format!("the URL {error}"));
         }
+        // WEBHOOK_SECRET may stand in an old `.env` in which WEBHOOK_URL was emptied.
+        let is_left_over = self.raw.origin("webhooks.secret").is_plain_variable();
         self.ensure(
-            secret.is_none() || self.is_written("webhooks.url"),
+            secret.is_none() || self.is_written("webhooks.url") || is_left_over,
             "webhooks.secret",
             "signs nothing without webhooks.url (WEBHOOK_URL)",
         );

@@ -73,13 +73,7 @@ impl Resolver<'_> {
     /// URL alone, which other programs use too, makes none.
     fn is_configured(&self, name: &str, kind: &str) -> bool {
         let prefix = format!("transports.{name}.");
-        let is_plain = |origin: &Origin| match origin {
-            Origin::DotEnv { variable } | Origin::Environment { variable } => {
-                !variable.starts_with(keys::PREFIX)
-            }
-            _ => false,
-        };
-        if self.raw.under(&prefix).any(|(_, entry)| !is_plain(&entry.origin)) {
+        if self.raw.under(&prefix).any(|(_, entry)| !entry.origin.is_plain_variable()) {
             return true;
         }
         let identifying: &[&str] = match kind {

@@ -43,6 +43,7 @@ const PROCESS: &[Case] = &[
         s.webhooks.default_endpoint
             == Some(WebhookEndpoint { url: "https://x.example/hook".into(), secret: Some(Secret::new("w")) })
     }),
+    (&[("WEBHOOK_URL", ""), ("WEBHOOK_SECRET", "w")], |s| s.webhooks.default_endpoint.is_none()),
     (&[("WEBHOOKS_ALLOW_PRIVATE", "true")], |s| s.webhooks.allow_private),
     (&[("JWT_SECRET", "j")], |s| s.mail_proxy.jwt_secret == Some(Secret::new("j"))),
     (&[("ORG_DOMAINS", "a.example, b.example")], |s| s.mail_proxy.org_domains.len() == 2),
