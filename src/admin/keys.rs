@@ -101,34 +101,45 @@ impl Admin {
         Ok(KeyChange { credential, key, replaces: None })
     }
 
-    /// Lets the classic key of the configuration be a credential of `client`, found by `hash`. One that is there stays as
-    /// it is, revoked too: who revoked it meant it.
+    /// Lets the classic key of the configuration be a credential of `client`, found by the first of `hashes`. One that is
+    /// there stays as it is, revoked too: who revoked it meant it; so does one that was found by a later hash before the
+    /// encryption key was rotated. Without a hash there is no classic key.
     pub async fn keep_classic_key(
         &self,
         client: &Client,
-        hash: [u8; 32],
+        hashes: &[[u8; 32]],
         actor: &Actor,
     ) -> Result<(), Refusal> {
-        if self.store.credential_by_hash(&hash).await.map_err(refused)?.is_some() {
-            return Ok(());
+        let Some(&key_hash) = hashes.first() else { return Ok(()) };
+        let mut standing = None;
+        for hash in hashes {
+            standing = self.store.credential_by_hash(hash).await.map_err(refused)?;
+            if standing.is_some() {
+                break;
+            }
         }
         let now = self.clock.now();
-        let credential = Credential {
-            id: CredentialId::new(now, self.chance.bytes()),
-            client_id: client.id,
-            kind: CredentialKind::Key,
-            name: Some(CLASSIC_KEY.to_owned()),
-            prefix: CLASSIC_KEY.to_owned(),
-            key_hash: hash,
-            mode: KeyMode::Live,
-            permissions: vec![Permission::EmailsSend],
-            domain: None,
-            rate_limit: None,
-            is_active: true,
-            expires_at: None,
-            created_at: now,
-            revoked_at: None,
-            retires_at: None,
+        let id = CredentialId::new(now, self.chance.bytes());
+        let credential = match standing {
+            Some((standing, _)) if standing.key_hash == key_hash => return Ok(()),
+            Some((standing, _)) => Credential { id, key_hash, created_at: now, ..standing },
+            None => Credential {
+                id,
+                client_id: client.id,
+                kind: CredentialKind::Key,
+                name: Some(CLASSIC_KEY.to_owned()),
+                prefix: CLASSIC_KEY.to_owned(),
+                key_hash,
+                mode: KeyMode::Live,
+                permissions: vec![Permission::EmailsSend],
+                domain: None,
+                rate_limit: None,
+                is_active: true,
+                expires_at: None,
+                created_at: now,
+                revoked_at: None,
+                retires_at: None,
+            },
         };
         match self.store.create_credential(credential, actor).await {
             // Another node that starts in this moment was quicker.

@@ -145,6 +145,24 @@ async fn a_rotated_key_works_for_the_overlap_and_a_revoked_one_never_again() {
 }
 
 #[tokio::test]
+async fn a_revoked_classic_key_stays_revoked_when_the_encryption_key_is_rotated() {
+    let it = installation().await;
+    let client = it.admin.create_client(NewClient::named("default"), &actor()).await.unwrap();
+    let (old, new) = ([1; 32], [2; 32]);
+    it.admin.keep_classic_key(&client, &[], &actor()).await.unwrap();
+    it.admin.keep_classic_key(&client, &[old], &actor()).await.unwrap();
+    let keys = it.admin.keys(Some(client.id)).await.unwrap();
+    assert_eq!(keys.len(), 1);
+    it.admin.revoke_key(keys[0].id, &actor()).await.unwrap();
+    for _ in 0..2 {
+        it.admin.keep_classic_key(&client, &[new, old], &actor()).await.unwrap();
+        let keys = it.admin.keys(Some(client.id)).await.unwrap();
+        assert_eq!(keys.len(), 2);
+        assert!(keys.iter().all(|key| !key.is_usable(it.clock.now())), "{keys:?}");
+    }
+}
+
+#[tokio::test]
 async fn rotating_never_lengthens_the_old_keys_life() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);

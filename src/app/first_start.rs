@@ -33,10 +33,9 @@ impl Welcome {
         };
         let has_no_user = !app.store.has_users().await?;
         let known = app.store.credentials(Some(client.id)).await?;
-        if let Some(hash) = app.auth.classic_hash() {
-            app.admin.keep_classic_key(&client, hash, &actor).await.map_err(|refusal| refused(&refusal))?;
-        }
-        if known.iter().any(|credential| Some(credential.key_hash) != app.auth.classic_hash()) {
+        let classic = app.auth.classic_hashes();
+        app.admin.keep_classic_key(&client, classic, &actor).await.map_err(|refusal| refused(&refusal))?;
+        if known.iter().any(|credential| !classic.contains(&credential.key_hash)) {
             return Ok(Self { new_key: None, has_no_user });
         }
         let mut permissions = Permission::DEFAULT.to_vec();

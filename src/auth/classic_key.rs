@@ -10,17 +10,22 @@ use crate::base::vault::Vault;
 /// What the hash is for; another purpose never shares hashes with this one.
 const PURPOSE: &str = "aegis classic key";
 
-/// What the credential of a classic key is found by.
-pub(super) fn hash(vault: &Vault, key: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(&vault.sign(PURPOSE, key.as_bytes())[..32]);
-    hash
+/// What the credential of a classic key is found by; behind it, what it was found by before the installation's own key
+/// was rotated.
+pub(super) fn hashes(vault: &Vault, key: &str) -> Vec<[u8; 32]> {
+    let hash = |whole: Vec<u8>| {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&whole[..32]);
+        hash
+    };
+    vault.signatures(PURPOSE, key.as_bytes()).into_iter().map(hash).collect()
 }
 
 impl Auth {
-    /// What the credential of the configured classic key is found by, if one is configured.
-    pub fn classic_hash(&self) -> Option<[u8; 32]> {
-        self.classic_hash
+    /// What the credential of the configured classic key is found by, and was before the installation's own key was
+    /// rotated, the newest first; empty when none is configured.
+    pub fn classic_hashes(&self) -> &[[u8; 32]] {
+        &self.classic_hashes
     }
 
     /// The caller that presents the classic key, or any API key.
@@ -29,7 +34,7 @@ impl Auth {
         presented: &str,
         freshness: Freshness,
     ) -> Result<Caller, AuthError> {
-        match &self.classic_hash {
+        match self.classic_hashes.first() {
             // Compared in constant time.
             Some(hash) if self.vault.verify(PURPOSE, presented.as_bytes(), hash) => {
                 self.by_hash(hash, freshness).await

@@ -148,7 +148,7 @@ pub struct Inner {
     chance: Chance,
     tasks: Tasks,
     mail_key: jwt::SharedKey,
-    classic_hash: Option<[u8; 32]>,
+    classic_hashes: Vec<[u8; 32]>,
     leeway: Duration,
     token_lifetime: Duration,
     hashing: Semaphore,
@@ -168,9 +168,9 @@ impl std::ops::Deref for Auth {
 impl Auth {
     /// An authenticator over its parts.
     pub fn new(parts: AuthParts) -> Self {
-        let classic_hash = parts.classic_key.map(|key| classic_key::hash(&parts.vault, key.expose()));
+        let classic = parts.classic_key.map(|key| classic_key::hashes(&parts.vault, key.expose()));
         Self(Arc::new(Inner {
-            classic_hash,
+            classic_hashes: classic.unwrap_or_default(),
             directory: parts.directory,
             store: parts.store,
             vault: parts.vault,

@@ -125,7 +125,7 @@ pub static KEYS: &[Key] = &[
 
     key("aegis", "api_key", Kind::Secret, "", "API key of the default client on the Aegis API."),
 
-    key("secrets", "encryption_key", Kind::Secret, "", "Key of all secrets in the store: 32 bytes in base64; made in the data directory when not set, must be set with PostgreSQL."),
+    key("secrets", "encryption_key", Kind::Secret, "", "Key of all secrets in the store: 32 bytes in base64; after a rotation the older ones behind it, with commas between. Made in the data directory when not set, must be set with PostgreSQL."),
 
     key("mail_proxy", "jwt_secret", Kind::Secret, "", "HS256 secret of the Mail Proxy's tokens; made when not set, must be set with PostgreSQL."),
     key("mail_proxy", "org_domains", Kind::List, "", "The organization's own domains, sent through Microsoft Graph."),

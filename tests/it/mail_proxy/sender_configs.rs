@@ -2,7 +2,7 @@
 
 use super::{Token, call, delete, error, get, mail, post, token};
 use crate::emails_api::with;
-use crate::harness::{Relay, Server, ServerOptions, eventually};
+use crate::harness::{Relay, Server, ServerOptions, embedded_only, eventually};
 use serde_json::{Value, json};
 
 const SECRET: &str = "your-client-secret";
@@ -20,6 +20,25 @@ fn config() -> Value {
 
 fn put(server: &Server, token: &Token, path: &str, body: &Value) -> crate::harness::Response {
     call(server, "PUT", path, &token.bearer, &[], Some(body))
+}
+
+#[test]
+fn the_encryption_key_can_be_rotated() {
+    embedded_only!("it rotates the key that the data directory keeps");
+    const NEW: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let mut server = organization();
+    let admin = token(&server, "Accounting", &["admin"]);
+    let made = post(&server, &admin, "/auth/sender-config", &config()).expect(201).json();
+    let path = format!("/auth/sender-config/{}", made["data"]["id"].as_str().expect("an id"));
+    let mask = |server: &Server| {
+        get(server, &admin, &path).expect(200).json()["data"]["ms_client_secret_masked"].clone()
+    };
+    let kept = std::fs::read_to_string(server.data().join("secrets/encryption.key")).expect("a key");
+    server.restart_with(|options| options.env("ENCRYPTION_KEY", format!("{NEW},{}", kept.trim())));
+    assert_eq!(mask(&server), "your****cret", "sealed before");
+    put(&server, &admin, &path, &json!({"ms_client_secret": "another-client-secret"})).expect(200);
+    server.restart_with(|options| options.env("ENCRYPTION_KEY", NEW));
+    assert_eq!(mask(&server), "anot****cret", "sealed anew");
 }
 
 #[test]
