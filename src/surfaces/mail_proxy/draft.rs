@@ -9,6 +9,7 @@ use posthaste_model::refusal::{Fault, FaultCode};
 /// The mail in `json`. Its bodies are literal.
 pub(super) fn read(json: &Json<'_>) -> Draft {
     let mut draft = Draft::new(Source::MailProxy);
+    draft.merges_recipients = true;
     let mut faults = Vec::new();
     match Given::new(json) {
         Err(wrong) => {

@@ -52,6 +52,18 @@ fn a_mail_with_everything_arrives_and_the_answers_are_as_documented() {
 }
 
 #[test]
+fn who_stands_twice_gets_one_copy() {
+    let relay = Relay::accepting();
+    let server = Server::to_relay(&relay);
+    let mine = sender(&server);
+    let twice = json!({
+        "to": ["bob@client.com", "Bob <bob@client.com>"], "cc": ["bob@client.com"], "bcc": ["bob@client.com"],
+    });
+    sent(&server, &mine, &with(mail(), twice));
+    assert_eq!(relay.wait_for(1).remove(0).recipients, ["bob@client.com"]);
+}
+
+#[test]
 fn english_where_it_is_preferred() {
     let server = Server::inbox();
     let mine = sender(&server);
