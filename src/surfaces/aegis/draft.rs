@@ -2,6 +2,7 @@
 //! Unknown fields are passed over, as the original does.
 
 use super::AegisError;
+use crate::surfaces::http::folding::unfolded;
 use crate::surfaces::http::json::{Json, Member};
 use posthaste_model::draft::{AttachmentField, Draft, DraftAttachment, DraftMailbox, Field, SenderRule};
 use posthaste_model::email::Source;
@@ -166,7 +167,7 @@ impl<'j, 'a> Reader<'j, 'a> {
         }
         DraftAttachment {
             filename: filename.unwrap_or_default().to_owned(),
-            content_base64: content.map(unfolded).unwrap_or_default(),
+            content_base64: content.map(|text| unfolded(text.to_owned())).unwrap_or_default(),
             ..DraftAttachment::default()
         }
     }
@@ -193,12 +194,6 @@ impl<'j, 'a> Reader<'j, 'a> {
         }
         headers
     }
-}
-
-/// Base64 without the line breaks that mail tools put into it (RFC 2045, section 6.8).
-fn unfolded(content: &str) -> String {
-    let is_folded = content.contains(['\r', '\n']);
-    if is_folded { content.replace(['\r', '\n'], "") } else { content.to_owned() }
 }
 
 #[cfg(test)]

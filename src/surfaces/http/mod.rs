@@ -10,6 +10,7 @@ pub mod body;
 pub mod client_address;
 pub mod edge;
 pub mod exchange;
+pub mod folding;
 pub mod form;
 pub mod idempotency;
 pub mod json;

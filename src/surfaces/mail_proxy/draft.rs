@@ -1,6 +1,7 @@
 //! Reads one mail of a request. Only shapes are judged here, and what this API requires; intake judges the rest.
 
 use super::given::{Given, WrongType};
+use crate::surfaces::http::folding::unfolded;
 use crate::surfaces::http::json::{Json, to_map};
 use posthaste_model::draft::{AttachmentField, Draft, DraftAttachment, DraftMailbox, Field};
 use posthaste_model::email::Source;
@@ -120,7 +121,7 @@ fn attachment(index: usize, element: &Json<'_>, faults: &mut Vec<Fault>) -> Draf
     };
     DraftAttachment {
         filename: text("filename", AttachmentField::Filename, true).unwrap_or_default(),
-        content_base64: text("content", AttachmentField::Content, true).unwrap_or_default(),
+        content_base64: text("content", AttachmentField::Content, true).map(unfolded).unwrap_or_default(),
         mime: text("content_type", AttachmentField::Mime, false).filter(|mime| !mime.is_empty()),
         content_id: None,
         disposition: None,
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn a_whole_mail_is_read_and_nothing_is_templated() {
         let body = br#"{"from":"a@b.example","to":["c@d.example"],"cc":["e@f.example"],"bcc":[],"subject":"{{ x }}",
-            "body":"text","html":"<p>","attachments":[{"filename":"a.txt","content":"YQ==","content_type":"text/plain"}],
+            "body":"text","html":"<p>","attachments":[{"filename":"a.txt","content":"YQ=\n=","content_type":"text/plain"}],
             "metadata":{"case":7},"something":"else"}"#;
         let draft = read(&json::parse(body).unwrap());
         assert!(draft.faults.is_empty() && !draft.templated, "{:?}", draft.faults);
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!((draft.cc.len(), draft.bcc.len()), (1, 0));
         assert_eq!((draft.text.as_deref(), draft.html.as_deref()), (Some("text"), Some("<p>")));
         assert_eq!(draft.attachments[0].mime.as_deref(), Some("text/plain"));
+        assert_eq!(draft.attachments[0].content_base64, "YQ==");
         assert_eq!(draft.metadata["case"], 7);
     }
 
