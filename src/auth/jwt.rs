@@ -85,14 +85,15 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Whether the token holds at `now`, with clocks that differ by `leeway` at most.
-    pub fn hold(&self, now: Timestamp, leeway: Duration) -> bool {
+    /// Whether the token holds at `now`: it may have been made by a clock that is ahead by `early`, and its end may lie
+    /// `late` behind.
+    pub fn hold(&self, now: Timestamp, early: Duration, late: Duration) -> bool {
         let now = now.millis().div_euclid(1000);
-        let leeway = i64::try_from(leeway.as_secs()).unwrap_or(i64::MAX);
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let all = [Some(self.iat), self.nbf, self.exp];
         all.iter().flatten().all(|time| TIMES.contains(time))
-            && self.iat.max(self.nbf.unwrap_or(0)) <= now.saturating_add(leeway)
-            && self.exp.is_none_or(|end| now < end.saturating_add(leeway))
+            && self.iat.max(self.nbf.unwrap_or(0)) <= now.saturating_add(seconds(early))
+            && self.exp.is_none_or(|end| now < end.saturating_add(seconds(late)))
     }
 }
 
@@ -119,8 +120,12 @@ mod tests {
             (times(-1, None, None), false),
             (times(900, None, Some(i64::MAX)), false),
         ] {
-            assert_eq!(given.hold(now, leeway), holds, "{given:?}");
+            assert_eq!(given.hold(now, leeway, leeway), holds, "{given:?}");
         }
+        let exact = Duration::ZERO;
+        assert!(times(1030, None, Some(1001)).hold(now, leeway, exact), "made by a clock ahead of ours");
+        assert!(!times(900, None, Some(1000)).hold(now, leeway, exact), "its end is exact");
+        assert!(!times(1001, None, None).hold(now, exact, leeway));
     }
 
     #[test]

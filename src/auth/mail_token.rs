@@ -47,7 +47,7 @@ impl Auth {
     /// The caller that bears this token.
     pub async fn mail_bearer(&self, token: &str, freshness: Freshness) -> Result<Caller, TokenError> {
         let claims: Claims = self.mail_key.open(token)?;
-        if !claims.times.hold(self.clock.now(), self.leeway) {
+        if !claims.times.hold(self.clock.now(), self.leeway, self.leeway) {
             return Err(TokenError::Invalid);
         }
         let id: CredentialId = claims.jti.parse().map_err(|_| TokenError::Invalid)?;
