@@ -68,7 +68,13 @@ impl Resolver<'_> {
 
     pub(super) fn blobs(&mut self, data: &DataSettings, store: &StoreSettings) -> BlobSettings {
         let directory = self.path("blobs.dir");
-        let s3 = self.raw.under("s3.").map(|(name, _)| format!("s3.{name}")).next();
+        // A region alone, which may be left over in an old `.env`, chooses nothing.
+        let s3 = self
+            .raw
+            .under("s3.")
+            .filter(|(name, entry)| *name != "region" || !entry.origin.is_plain_variable())
+            .map(|(name, _)| format!("s3.{name}"))
+            .next();
         match (directory, s3, store) {
             (Some(directory), Some(written), _) => {
                 self.fault(&written, "contradicts blobs.dir (BLOBS_DIR); attachments are kept in one place");

@@ -60,6 +60,7 @@ const PROCESS: &[Case] = &[
     (&[("REDIS_URL", "redis://c")], |s| s.cache == redis("redis://c", "posthaste")),
     (&[("REDIS_URL", "redis://c"), ("POSTHASTE_CACHE__PREFIX", "a")], |s| s.cache == redis("redis://c", "a")),
     (&[("KEYDB_URL", "redis://c")], |s| s.cache == redis("redis://c", "posthaste")),
+    (&[("S3_BUCKET", ""), ("S3_REGION", "eu-1")], |s| matches!(s.blobs, BlobSettings::Files(_))),
     (&[("BLOBS_DIR", "/mnt/blobs")], |s| s.blobs == BlobSettings::Files("/mnt/blobs".into())),
     (&[("ENCRYPTION_KEY", KEY)], |s| s.secrets.encryption_key == Some(Secret::new(KEY))),
     (&[("HTTP_LISTEN", "127.0.0.1:0")], |s| s.http.listen == address("127.0.0.1:0")),
