@@ -11,6 +11,8 @@ use crate::surfaces::http::client_address::TrustedProxies;
 use crate::surfaces::http::edge::Edge;
 use crate::surfaces::http::server::{self, HttpServerSettings};
 use crate::upkeep::UpkeepParts;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +101,7 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let ground = doors::ground(&app, &health, dispatch);
     let mut ingress = if roles.smtp { Some(ingress::open(&app, &data, &ground.bodies)?) } else { None };
     let router = surfaces::router(&ground, roles.api);
-    let listener = bind(&app, router)?;
+    let listener = bind(&app, roles, router)?;
     let address = listener.address;
     // `http` is where requests are taken; a further worker's probes stand beside it under its own name.
     let reached_as = if roles.api { "http" } else { &seat.name };
@@ -248,12 +250,12 @@ fn host_name() -> String {
 }
 
 struct Listener {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     bound: server::BoundServer,
     edge: Arc<Edge>,
 }
 
-fn bind(app: &App, router: axum::Router) -> Result<Listener, StartError> {
+fn bind(app: &App, roles: Roles, router: axum::Router) -> Result<Listener, StartError> {
     let http = &app.settings.http;
     let settings = HttpServerSettings {
         header_timeout: http.header_timeout,
@@ -266,11 +268,16 @@ fn bind(app: &App, router: axum::Router) -> Result<Listener, StartError> {
     let trusted = TrustedProxies::new(http.trusted_proxies.clone());
     let edge = Edge::new(router, trusted, settings.header_bytes, app.metrics.clone(), app.chance.clone())
         .traced_by(app.traces.clone());
-    let bound = server::bind(settings).map_err(|error| StartError::Listen {
-        key: "http.listen",
-        address: http.listen,
-        error,
-    })?;
+    let bound = match server::bind(settings.clone()) {
+        // Probes alone need not stand where requests are taken: a node beside a server of the same configuration works.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !roles.api => {
+            tracing::warn!(address = %http.listen, "http.listen is taken, the probes take a free port");
+            server::bind(HttpServerSettings { listen: SocketAddr::new(http.listen.ip(), 0), ..settings })
+        }
+        bound => bound,
+    };
+    let bound =
+        bound.map_err(|error| StartError::Listen { key: "http.listen", address: http.listen, error })?;
     Ok(Listener { address: bound.local_addr(), bound, edge: Arc::new(edge) })
 }
 

@@ -64,6 +64,17 @@ fn each_goes_out_once(count: usize, mails: usize) {
 }
 
 #[test]
+fn a_worker_starts_beside_a_server_of_the_same_configuration() {
+    let relay = Relay::accepting();
+    let server = Server::start(ServerOptions::to_relay(&relay).api_only());
+    let same = ServerOptions::to_relay(&relay).env("HTTP_LISTEN", server.address().to_string());
+    let worker = Server::start_bare(same.worker_beside(&server, 1));
+    assert_ne!(worker.address(), server.address(), "its probes");
+    let id = server.send(&email_to("user@client.com", "x"));
+    server.wait_status(&id, "sent");
+}
+
+#[test]
 fn a3_what_a_killed_worker_held_is_sent_by_another() {
     let relay = Relay::accepting();
     let server = Server::start(ServerOptions::to_relay(&relay).api_only());
