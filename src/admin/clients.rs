@@ -7,6 +7,9 @@ use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::{Actor, StoreError};
 use std::time::Duration;
 
+/// The client that is meant where none is named; the plain variables of replaced services belong to it.
+pub const DEFAULT_CLIENT: &str = "default";
+
 /// A client to be made.
 #[derive(Clone, Debug, Default)]
 pub struct NewClient {
@@ -56,6 +59,19 @@ impl Admin {
                 Err(Refusal::Conflict(format!("a client named {} stands already", client.name)))
             }
             Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The client that is meant where none is named: made by the first start, or here where that has not been yet.
+    pub async fn default_client(&self, actor: &Actor) -> Result<Client, Refusal> {
+        let named = || async { self.store.client_by_name(DEFAULT_CLIENT).await.map_err(refused) };
+        if let Some(client) = named().await? {
+            return Ok(client);
+        }
+        match self.create_client(NewClient::named(DEFAULT_CLIENT), actor).await {
+            // Another node that starts in this moment was quicker.
+            Err(Refusal::Conflict(_)) => named().await?.ok_or(Refusal::NotFound),
+            made => made,
         }
     }
 

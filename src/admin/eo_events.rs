@@ -35,13 +35,10 @@ impl Admin {
         let named = new.client.as_deref().map(str::trim).filter(|named| !named.is_empty());
         let client = match named {
             Some(named) => self.client(named).await,
-            None => self.store.default_client().await.map_err(refused)?.ok_or(Refusal::NotFound),
+            None => self.default_client(actor).await,
         };
         let client = client.map_err(|refusal| match refusal {
-            Refusal::NotFound => {
-                let message = "no client has this name or id; there is none yet before the first start";
-                invalid("client", FaultCode::InvalidValue, message)
-            }
+            Refusal::NotFound => invalid("client", FaultCode::InvalidValue, "no client has this name or id"),
             other => other,
         })?;
         let event =

@@ -19,7 +19,7 @@ mod users;
 mod webhooks;
 mod words;
 
-pub use clients::{ClientChange, NewClient};
+pub use clients::{ClientChange, DEFAULT_CLIENT, NewClient};
 pub use domain_dns::{DnsRecord, DnsWishes, DomainDns};
 pub use domains::{DkimAlgorithm, DomainChange, NewDomain, TxtRecord};
 pub use eo_events::NewEoEvent;

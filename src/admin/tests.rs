@@ -96,6 +96,17 @@ async fn a_key_is_found_by_its_hash_and_carries_what_was_asked() {
 }
 
 #[tokio::test]
+async fn the_default_client_is_made_once_whoever_asks_first() {
+    let it = installation().await;
+    it.admin.create_client(NewClient::named("Tickets"), &actor()).await.unwrap();
+    let actor = actor();
+    let (one, other) = tokio::join!(it.admin.default_client(&actor), it.admin.default_client(&actor));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!((one.name.as_str(), one.id), (DEFAULT_CLIENT, other.id));
+    assert_eq!(it.admin.default_client(&actor).await.unwrap().id, one.id);
+}
+
+#[tokio::test]
 async fn a_key_is_bound_only_to_a_domain_its_client_may_use() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);

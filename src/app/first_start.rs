@@ -1,15 +1,12 @@
 //! The first start: a default client with an API key, shown once, and a curl line that works when pasted.
 
 use super::{App, StartError};
-use crate::admin::{Actor, NewClient, NewKey};
+use crate::admin::{Actor, DEFAULT_CLIENT, NewKey};
 use posthaste_model::credential::{ApiKey, Permission};
 use posthaste_model::refusal::Refusal;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-
-/// The client that the plain variables of replaced services belong to.
-pub const DEFAULT_CLIENT: &str = "default";
 
 /// What a start has to say to the person who made it.
 pub struct Welcome {
@@ -23,14 +20,7 @@ impl Welcome {
     /// key the next time.
     pub async fn prepare(app: &App) -> Result<Self, StartError> {
         let actor = Actor { kind: "system".into(), id: None, address: None };
-        let client = match app.store.client_by_name(DEFAULT_CLIENT).await? {
-            Some(client) => client,
-            None => app
-                .admin
-                .create_client(NewClient::named(DEFAULT_CLIENT), &actor)
-                .await
-                .map_err(|r| refused(&r))?,
-        };
+        let client = app.admin.default_client(&actor).await.map_err(|refusal| refused(&refusal))?;
         let has_no_user = !app.store.has_users().await?;
         let known = app.store.credentials(Some(client.id)).await?;
         let classic = app.auth.classic_hashes();

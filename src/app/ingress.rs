@@ -1,8 +1,8 @@
 //! The SMTP ingress of one process: its listeners, and where others find them.
 
-use super::first_start::DEFAULT_CLIENT;
 use super::serve::{REQUESTS_DRAIN, read_tls};
 use super::{App, StartError};
+use crate::admin::DEFAULT_CLIENT;
 use crate::base::tasks::Tasks;
 use crate::config::DataDirectory;
 use crate::surfaces::http::body::Bodies;

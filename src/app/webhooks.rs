@@ -1,7 +1,7 @@
 //! Settings of outbound webhooks become the calls of a process.
 
-use super::first_start::DEFAULT_CLIENT;
 use super::{App, Roles, StartError};
+use crate::admin::DEFAULT_CLIENT;
 use crate::base::tasks::Tasks;
 use crate::webhooks::{self, Calls, ConfiguredWebhook, WebhookParts, WebhookRules};
 use std::time::Duration;

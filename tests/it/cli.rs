@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
-use crate::emails_api::email_to;
+use crate::emails_api::{email_to, with};
+use crate::harness::browser::make_user;
 use crate::harness::{Server, ServerOptions, embedded_only, eventually, http};
 
 fn members(value: &Value) -> Vec<&str> {
@@ -62,6 +63,27 @@ fn an_installation_is_prepared_before_any_server_ran() {
     let path = format!("/api/emails/{}", id.as_str().expect("an id"));
     let shown = server.get_with(&path, &[("X-Api-Key", key)]).expect(200).json();
     assert_eq!(shown["from"], "Shop <shop@example.com>");
+}
+
+#[test]
+fn an_event_made_before_any_server_ran_belongs_to_the_default_client() {
+    let mut server = Server::prepare(ServerOptions::default());
+    server.cli_json(&["client", "create", "--name", "Tickets"]);
+    make_user(&server, "organizer@example.com", "eo");
+    let event =
+        server.cli_json(&["event", "create", "--name", "Concert", "--owner", "organizer@example.com"]);
+    assert_eq!(members(&event), ["id", "name"]);
+
+    server.spawn();
+    server.wait_ready();
+    eventually("the first start makes its key all the same", || {
+        server.stdout().contains("ph_live_").then_some(())
+    });
+    let key = server.new_key(&["--client", "default"]);
+    let email = with(email_to("user@client.com", "x"), json!({"event_id": event["id"]}));
+    server.post_with("/api/emails", &[("X-Api-Key", &key)], &email).expect(202);
+    let other = server.new_key(&["--client", "Tickets"]);
+    server.post_with("/api/emails", &[("X-Api-Key", &other)], &email).expect(422);
 }
 
 #[test]
