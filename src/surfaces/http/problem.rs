@@ -117,7 +117,6 @@ struct Shape<'a> {
     status: u16,
     detail: &'a str,
     code: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
     correlation_id: &'a str,
 }
@@ -291,6 +290,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(response.headers()["retry-after"], "5");
+        let bare = Problem::new(NOT_FOUND, "nothing").to_value(&exchange);
+        assert_eq!(bare["errors"], serde_json::json!([]), "one shape, with or without faults of fields");
     }
 
     #[test]

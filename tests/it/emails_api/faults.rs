@@ -12,6 +12,7 @@ fn assert_problem(problem: &Value, status: u16) {
     for member in ["type", "title", "detail", "code", "correlation_id"] {
         assert!(problem[member].is_string(), "{member}: {problem:#}");
     }
+    assert!(problem["errors"].is_array(), "{problem:#}");
     let code = problem["code"].as_str().expect("a code");
     assert!(code.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()), "{code}");
 }
