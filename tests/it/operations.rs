@@ -62,7 +62,8 @@ fn probes_health_and_metrics_answer_without_a_key() {
         assert!(!health[member].is_null(), "{member}: {health:#}");
     }
     let metrics = server.get_with("/metrics", &without).expect(200).text();
-    assert!(metrics.contains("posthaste_"), "{metrics}");
+    let number = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    assert!(number("posthaste_store_connections ").is_some_and(|open: u32| open > 0), "{metrics}");
 }
 
 #[test]

@@ -62,6 +62,15 @@ use engine::postgres::Postgres;
 use engine::sqlite::Sqlite;
 use std::sync::Arc;
 
+/// How much is asked of a store at one moment, by this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Operations that wait for a connection.
+    pub waiting: usize,
+    /// Connections that are open.
+    pub connections: usize,
+}
+
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -90,6 +99,11 @@ impl Store {
     /// The engine's version.
     pub fn engine_version(&self) -> &str {
         on_engine!(self, engine => engine.version())
+    }
+
+    /// How much is asked of it now.
+    pub fn load(&self) -> Load {
+        on_engine!(self, engine => engine.load())
     }
 
     /// Rings when mail became due anywhere; nothing where other processes cannot be heard.

@@ -248,11 +248,7 @@ impl Numbers {
         );
         r.register("store_commit_seconds", "Time a commit of the store took", self.commit_seconds.clone());
         r.register("store_waiting", "Operations that wait for the store", self.store_waiting.clone());
-        r.register(
-            "store_connections",
-            "Connections of the store's pool in use",
-            self.store_connections.clone(),
-        );
+        r.register("store_connections", "Connections the store has open", self.store_connections.clone());
         r.register("cache_up", "Whether the shared cache works: 1, or 0", self.cache_up.clone());
         r.register(
             "cache_missed",

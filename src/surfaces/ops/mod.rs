@@ -28,7 +28,7 @@ struct Ops {
     health: Health,
     /// What is counted.
     metrics: Metrics,
-    /// Counts what waits and what the inbox keeps.
+    /// Counts what waits and what the inbox keeps, and says how busy it is.
     store: Store,
     /// The time.
     clock: Clock,
@@ -92,6 +92,8 @@ async fn numbers(extract::State(ops): extract::State<Ops>) -> Response {
             ops.metrics.inbox_messages(usize::try_from(kept).unwrap_or(usize::MAX));
         }
     }
+    let load = ops.store.load();
+    ops.metrics.store_pool(load.waiting, load.connections);
     let mut response = text(StatusCode::OK, ops.metrics.encode());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response

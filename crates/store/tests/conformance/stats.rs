@@ -4,7 +4,12 @@ use crate::fixture::*;
 use posthaste_model::Status;
 use posthaste_store::{QueueCounts, StatsBy, Store};
 
-crate::on_every_engine!(counts_by_each_key, follows_every_change, counts_what_waits);
+crate::on_every_engine!(
+    counts_by_each_key,
+    follows_every_change,
+    counts_what_waits,
+    tells_how_many_connections_are_open,
+);
 
 async fn stats(store: &Store, from: i64, to: i64, by: StatsBy) -> Vec<(String, u64)> {
     store.stats(acme().id, at(from), at(to), by).await.unwrap()
@@ -58,6 +63,11 @@ async fn follows_every_change(store: &Store) {
     let expected = [("cancelled", 1), ("processing", 1), ("queued", 2), ("sent", 1)];
     assert_eq!(whole_hours, sums(&expected));
     assert_eq!(stats(store, -1, 1, StatsBy::Status).await, sums(&expected), "kept counts and counted ones");
+}
+
+async fn tells_how_many_connections_are_open(store: &Store) {
+    store.ping().await.unwrap();
+    assert!(store.load().connections >= 1, "{:?}", store.load());
 }
 
 async fn counts_what_waits(store: &Store) {

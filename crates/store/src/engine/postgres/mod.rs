@@ -47,7 +47,7 @@ mod webhooks;
 mod workers;
 
 use crate::settings::PostgresSettings;
-use crate::{Bell, StoreError, StoreSettings};
+use crate::{Bell, Load, StoreError, StoreSettings};
 use accept::Acceptor;
 use connect::Target;
 use link::Link;
@@ -110,6 +110,12 @@ impl Postgres {
     /// The server's version.
     pub(crate) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// How the pool stands.
+    pub(crate) fn load(&self) -> Load {
+        let pool = self.link.pool.status();
+        Load { waiting: pool.waiting, connections: pool.size }
     }
 
     /// Rings when any node made mail due.

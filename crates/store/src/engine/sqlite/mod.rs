@@ -40,7 +40,7 @@ mod webhooks;
 mod workers;
 mod writer;
 
-use crate::{Bell, StoreError, StoreSettings};
+use crate::{Bell, Load, StoreError, StoreSettings};
 use posthaste_model::fault::Faults;
 use readers::Readers;
 use std::path::PathBuf;
@@ -89,6 +89,12 @@ impl Sqlite {
     #[expect(clippy::unused_self, reason = "another engine knows only when it is connected")]
     pub(crate) fn version(&self) -> &'static str {
         rusqlite::version()
+    }
+
+    /// What waits for the writer and the readers; each of them is a connection.
+    pub(crate) fn load(&self) -> Load {
+        let (waiting, readers) = self.readers.load();
+        Load { waiting: waiting + self.writer.waiting(), connections: readers + 1 }
     }
 
     /// One process rings for itself.

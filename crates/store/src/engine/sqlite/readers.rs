@@ -145,6 +145,11 @@ impl Readers {
         }
     }
 
+    /// How many reads wait, and how many readers there are.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (lock(&self.shared.queue).jobs.len(), self.shared.readers.len())
+    }
+
     /// Refuses further reads; those under way end by themselves.
     pub(super) fn close(&self) {
         lock(&self.shared.queue).is_closed = true;

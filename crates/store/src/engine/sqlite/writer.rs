@@ -73,6 +73,11 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(StoreError::Uncertain("the writer stopped".into())))
     }
 
+    /// How many operations wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// Works off what waits and ends the thread.
     pub(super) fn close(&self) {
         self.queue.close();

@@ -160,6 +160,11 @@ impl Queue {
         Taken::Ops(group(&mut line.ops, rows))
     }
 
+    /// How many operations wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.line().ops.len()
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         let line = self.line();
