@@ -64,8 +64,8 @@ struct Create {
     /// The one domain it may send from
     #[arg(long)]
     domain: Option<String>,
-    /// What it may do; repeatable [default: emails:send, emails:read, emails:cancel]
-    #[arg(long = "permission", value_name = "PERMISSION", value_parser = permission)]
+    /// What it may do; several one after the other, or repeated [default: emails:send, emails:read, emails:cancel]
+    #[arg(long = "permission", value_name = "PERMISSION", num_args = 1.., value_parser = permission)]
     permissions: Vec<Permission>,
     /// Its own rate limit, such as 60/min
     #[arg(long, value_parser = Rate::parse)]

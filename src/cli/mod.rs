@@ -183,6 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn permissions_and_scopes_are_listed_or_repeated() {
+        let token = ["token", "create", "--name", "N", "--permission", "mail:send"];
+        let key = ["key", "create", "--permission", "emails:send"];
+        let oauth = ["oauth-client", "create", "--id", "x", "--secret-stdin", "--scope", "basic"];
+        for (given, more) in [
+            (&token[..], &["mail:read", "--json"][..]),
+            (&token, &["--permission", "mail:read", "--expires-in", "60"]),
+            (&key, &["emails:read", "--client", "Tickets"]),
+            (&key, &["--permission", "emails:read", "--client", "Tickets"]),
+            (&oauth, &["email", "--json"]),
+            (&oauth, &["--scope", "email"]),
+        ] {
+            let line = std::iter::once("posthaste").chain(given.iter().copied()).chain(more.iter().copied());
+            let fault = CommandLine::try_parse_from(line).err().map(|fault| fault.to_string());
+            assert_eq!(fault, None, "{given:?} {more:?}");
+        }
+    }
+
+    #[test]
     fn no_flag_takes_a_secret() {
         fn flags(command: &clap::Command, found: &mut Vec<String>) {
             found.extend(command.get_arguments().map(|argument| argument.get_id().to_string()));

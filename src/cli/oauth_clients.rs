@@ -33,8 +33,8 @@ enum Command {
         /// Read its secret from the first line of standard input
         #[arg(long, required = true)]
         secret_stdin: bool,
-        /// What its tokens may do: basic or email; repeatable
-        #[arg(long = "scope", required = true, value_parser = scope)]
+        /// What its tokens may do: basic or email; several one after the other, or repeated
+        #[arg(long = "scope", value_name = "SCOPE", required = true, num_args = 1.., value_parser = scope)]
         scopes: Vec<Scope>,
         /// The client whose mail it sends, by name or id [default: one named like it]
         #[arg(long)]

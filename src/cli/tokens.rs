@@ -31,8 +31,9 @@ enum Command {
         /// The department of a client that is made
         #[arg(long)]
         department: Option<String>,
-        /// What it may do: mail:send, mail:read, mail:cancel or admin; repeatable
-        #[arg(long = "permission", value_name = "PERMISSION", required = true, value_parser = permission)]
+        /// What it may do: mail:send, mail:read, mail:cancel or admin; several one after the other, or repeated
+        #[arg(long = "permission", value_name = "PERMISSION", required = true, num_args = 1..)]
+        #[arg(value_parser = permission)]
         permissions: Vec<Permission>,
         /// How long it works, in seconds or such as 30d [default: until revoked]
         #[arg(long, value_parser = duration)]
