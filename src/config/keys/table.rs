@@ -31,12 +31,14 @@ const GRAPH: &[&str] = &["graph"];
 /// Media types that the Emails API takes as attachments when nothing else is written.
 const ALLOWED_TYPES: &str = "application/pdf,text/plain,text/csv,text/calendar,text/html,application/json,\
 application/xml,text/xml,image/png,image/jpeg,image/gif,image/webp,application/zip,message/rfc822,\
-application/msword,application/vnd.ms-excel,application/vnd.ms-powerpoint,\
+application/msword,application/vnd.ms-excel,application/vnd.ms-powerpoint,application/vnd.ms-outlook,\
 application/vnd.openxmlformats-officedocument.wordprocessingml.document,\
+application/vnd.openxmlformats-officedocument.wordprocessingml.template,\
 application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,\
 application/vnd.openxmlformats-officedocument.presentationml.presentation,\
+application/vnd.openxmlformats-officedocument.presentationml.slideshow,\
 application/vnd.oasis.opendocument.text,application/vnd.oasis.opendocument.spreadsheet,\
-application/vnd.oasis.opendocument.presentation";
+application/vnd.oasis.opendocument.presentation,application/vnd.oasis.opendocument.graphics";
 
 /// Every key.
 #[rustfmt::skip]
