@@ -154,14 +154,17 @@ impl Intake {
         faults: &mut Vec<Fault>,
     ) -> Option<String> {
         let before = faults.len();
-        presence(draft, template, faults);
         for (field, body) in [(Field::Html, &draft.html), (Field::Text, &draft.text)] {
             if body.as_ref().is_some_and(|body| body.len() > BODY_BYTES) {
                 let message = format!("a body may have {BODY_BYTES} bytes; attach larger documents");
                 faults.push(Fault::new(field, FaultCode::TooLong, message));
             }
         }
-        if faults.len() > before || (draft.template_code.is_some() && template.is_none()) {
+        let can_render = faults.len() == before && (draft.template_code.is_none() || template.is_some());
+        let told = faults.len();
+        presence(draft, template, faults);
+        let is_complete = faults.len() == told;
+        if !can_render {
             return None;
         }
         let subject = match self.rendered_subject(caller, draft, template) {
@@ -171,6 +174,10 @@ impl Intake {
                 return None;
             }
         };
+        // Looked at so far because what is missing hides no fault of what is there.
+        if !is_complete {
+            return None;
+        }
         if subject.chars().any(char::is_control) {
             let message = "the subject contains a line break or control character";
             faults.push(Fault::new(Field::Subject, FaultCode::ControlCharacter, message));

@@ -52,6 +52,18 @@ fn faults_behind_unreadable_elements_keep_their_place_and_are_told_once() {
 }
 
 #[test]
+fn what_is_missing_hides_no_fault_of_what_is_there() {
+    let server = Server::inbox();
+    let email =
+        json!({"from": "a@example.com", "to": "b@client.com", "text": "Halo {{ name }}", "html": "{{ oops"});
+    let problem = server.post("/api/emails", &email).expect(422).json();
+    assert_told(
+        &problem,
+        &[("/subject", "required"), ("/variables/name", "missing_variable"), ("/html", "template_syntax")],
+    );
+}
+
+#[test]
 fn a_request_that_is_no_object_has_one_fault() {
     let server = Server::inbox();
     for body in ["[]", "null", "7", "\"x\""] {
