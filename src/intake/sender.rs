@@ -73,7 +73,11 @@ async fn configured(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec
 async fn requested(caller: &Caller, draft: &Draft) -> Result<Result<Sender, Vec<Fault>>, StoreError> {
     let from = match draft.from.as_ref().map(|given| mailbox(given, || Field::From)).transpose() {
         Ok(from) => from,
-        Err(fault) => return Ok(Err(fault.into_iter().collect())),
+        Err(fault) => {
+            // The domain that the request names is judged beside a sender that cannot be read.
+            let named = draft.domain.as_ref().and_then(|_| named_domain(caller, draft, None).err());
+            return Ok(Err(fault.into_iter().chain(named).collect()));
+        }
     };
     let domain = match named_domain(caller, draft, from.as_ref()) {
         Ok(domain) => domain,

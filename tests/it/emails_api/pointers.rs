@@ -64,6 +64,14 @@ fn what_is_missing_hides_no_fault_of_what_is_there() {
 }
 
 #[test]
+fn the_sender_and_its_domain_are_both_judged() {
+    let server = Server::inbox();
+    let patch = json!({"from": "nonsense", "domain": "not a domain"});
+    let problem = server.post("/api/emails", &with(email_to("x@y.com", "x"), patch)).expect(422).json();
+    assert_told(&problem, &[("/from", "invalid_email"), ("/domain", "invalid_domain")]);
+}
+
+#[test]
 fn a_request_that_is_no_object_has_one_fault() {
     let server = Server::inbox();
     for body in ["[]", "null", "7", "\"x\""] {
