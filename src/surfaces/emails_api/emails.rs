@@ -37,12 +37,27 @@ where
     F: FnOnce(Caller, Exchange) -> Fut,
     Fut: Future<Output = Result<Response, Problem>>,
 {
+    call_with_either(api, parts, [permission, permission], work).await
+}
+
+/// As [`call`], for those who have one of the two; who has neither is told of the first.
+pub(super) async fn call_with_either<F, Fut>(
+    api: &EmailsApi,
+    parts: &http::request::Parts,
+    [first, second]: [Permission; 2],
+    work: F,
+) -> Response
+where
+    F: FnOnce(Caller, Exchange) -> Fut,
+    Fut: Future<Output = Result<Response, Problem>>,
+{
     let exchange = exchange::of(parts);
     let entered = match api.enter(&exchange, &parts.headers, Freshness::Now).await {
         Ok(entered) => entered,
         Err(refused) => return refused,
     };
-    let answer = match entered.caller.must(permission) {
+    let may = entered.caller.must(second).or_else(|_| entered.caller.must(first));
+    let answer = match may {
         Err(refusal) => Err(refusals::problem(refusal)),
         Ok(()) => work(entered.caller.clone(), exchange.clone()).await,
     };

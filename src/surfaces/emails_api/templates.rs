@@ -1,6 +1,6 @@
 //! `/api/templates`: make, change, list, preview, delete.
 
-use super::emails::{call, not_found};
+use super::emails::{call, call_with_either, not_found};
 use super::paths::Segment;
 use super::{EmailsApi, refusals, shapes};
 use crate::admin::templates::TemplateDraft;
@@ -14,6 +14,9 @@ use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::credential::Permission;
 use serde_json::json;
+
+/// Who may look at templates: those who see the mail, and those who write them.
+const READERS: [Permission; 2] = [Permission::EmailsRead, Permission::TemplatesWrite];
 
 /// `POST /api/templates`: 201 for a new code, 200 for a new version.
 pub(super) async fn put(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
@@ -52,7 +55,7 @@ fn read(json: &json::Json<'_>) -> Result<TemplateDraft, Problem> {
 /// `GET /api/templates`.
 pub(super) async fn list(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
-    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+    call_with_either(&api, &parts, READERS, async |caller, _| {
         let found = api.store.templates(caller.client.id).await.map_err(|error| refusals::store(&error))?;
         let data: Vec<_> = found.iter().map(shapes::template).collect();
         Ok(answer::json(StatusCode::OK, &json!({ "data": data })))
@@ -67,7 +70,7 @@ pub(super) async fn show(
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+    call_with_either(&api, &parts, READERS, async |caller, _| {
         let found = api.store.template(caller.client.id, &code).await;
         let found = found.map_err(|error| refusals::store(&error))?.ok_or_else(not_found)?;
         Ok(answer::json(StatusCode::OK, &shapes::template(&found)))
@@ -97,7 +100,7 @@ pub(super) async fn preview(
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    call(&api, &parts, Permission::EmailsRead, async |caller, _| {
+    call_with_either(&api, &parts, READERS, async |caller, _| {
         media::require_json(&parts.headers)?;
         let held = api.bodies.read(&parts, body).await?;
         let json = json::parse_body(&held)?;

@@ -39,6 +39,21 @@ fn a_template_is_created_updated_listed_previewed_and_deleted() {
 }
 
 #[test]
+fn who_may_write_templates_may_look_at_them() {
+    let server = Server::inbox();
+    let key = server.new_key(&["--client", "default", "--permission", "templates:write"]);
+    let headers = [("X-Api-Key", key.as_str())];
+    put(&server, &key, &json!({"code": "hi", "subject": "Hi", "text": "Hi {{ name }}"})).expect(201);
+    server.get_with("/api/templates", &headers).expect(200);
+    server.get_with("/api/templates/hi", &headers).expect(200);
+    let variables = json!({"variables": {"name": "Ann"}});
+    server.post_with("/api/templates/hi/preview", &headers, &variables).expect(200);
+    server.get_with("/api/emails", &headers).expect(403);
+    let sender = server.new_key(&["--client", "default", "--permission", "emails:send"]);
+    server.get_with("/api/templates", &[("X-Api-Key", sender.as_str())]).expect(403);
+}
+
+#[test]
 fn variables_are_checked_against_the_schema_at_accept() {
     let server = Server::inbox();
     let key = server.templates_key();

@@ -76,7 +76,8 @@ fn describe(operation: &Operation) -> Value {
     if operation.permission.is_empty() {
         shown["security"] = json!([]);
     } else {
-        shown["description"] = format!("Needs the permission `{}`.", operation.permission).into();
+        let permission = operation.permission.replace(" or ", "` or `");
+        shown["description"] = format!("Needs the permission `{permission}`.").into();
     }
     if let Body::Json(schema) | Body::Optional(schema) = operation.body {
         shown["requestBody"] = json!({

@@ -26,7 +26,7 @@ pub struct Operation {
     pub summary: &'static str,
     /// The group it stands in.
     pub tag: &'static str,
-    /// The permission it needs; empty: none, and no key.
+    /// The permission it needs, or two of which one is enough; empty: none, and no key.
     pub permission: &'static str,
     /// Query parameters: name, JSON Schema, meaning.
     pub query: &'static [(&'static str, &'static str, &'static str)],
@@ -56,6 +56,7 @@ pub(super) const GET: Operation = Operation {
 const POST: Operation = Operation { method: "post", permission: "emails:send", ..GET };
 pub(super) const ADMIN: Operation = Operation { tag: "administration", permission: "admin", ..GET };
 
+const READ_TEMPLATES: &str = "emails:read or templates:write";
 const BOOLEAN: &str = r#"{"type":"boolean"}"#;
 const TEXT: &str = r#"{"type":"string"}"#;
 const MOMENT: &str =
@@ -197,6 +198,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "listTemplates",
         summary: "The client's templates, newest versions",
         tag: "templates",
+        permission: READ_TEMPLATES,
         answers: &[(200, "Templates", "All of them")],
         ..GET
     },
@@ -205,6 +207,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "getTemplate",
         summary: "One template, newest version",
         tag: "templates",
+        permission: READ_TEMPLATES,
         answers: &[(200, "Template", "The template")],
         ..GET
     },
@@ -223,7 +226,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "previewTemplate",
         summary: "Render a template; nothing is sent",
         tag: "templates",
-        permission: "emails:read",
+        permission: READ_TEMPLATES,
         body: Body::Json("Preview"),
         answers: &[(200, "Rendered", "Subject, html and text")],
         ..POST
