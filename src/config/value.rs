@@ -1,6 +1,10 @@
 //! How each type of value is written: `30s`, `25MB`, `60/min`, `10.0.0.0/8`. A type that can be a value says how
 //! it reads and, for the message, what would have been right.
 
+mod proofs;
+
+pub(super) use proofs::{SendgridKey, SigningKey, TopicArn};
+
 use super::raw::Written;
 use crate::base::log::{LogFormat, LogLevel};
 use crate::base::network::Network;
@@ -204,6 +208,24 @@ impl Setting for WebUrl {
         (web && uri.host().is_some_and(|host| !host.is_empty()))
             .then(|| Self(text.trim_end_matches('/').to_owned()))
     }
+
+    /// A login in a URL would stand in logs and error texts, and no call would go out with it.
+    fn read(written: &Written) -> Result<Self, String> {
+        match written {
+            Written::Text(text) if has_user_info(text) => {
+                Err("carries a user name or password; write the URL without them".to_owned())
+            }
+            Written::Text(text) => Self::read_text(text.trim()).ok_or_else(|| wrong::<Self>(text)),
+            Written::List(_) => Err(format!("a list stands where one value belongs; it {}", Self::WRONG)),
+        }
+    }
+}
+
+/// Whether something stands before an `@` in a URL's authority (RFC 3986, section 3.2.1), also in one that cannot be
+/// read otherwise.
+fn has_user_info(url: &str) -> bool {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    behind_scheme.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// The name of an IANA time zone.
@@ -304,6 +326,13 @@ mod tests {
         for bad in ["", "example.org", "ftp://example.org", "https://", "javascript:alert(1)"] {
             assert_eq!(read::<WebUrl>(bad), None, "{bad}");
         }
+        for login in
+            ["https://u:hidden@e.example", "http://u@e.example/x", "https://u:hidden@:x", "u:hidden@e"]
+        {
+            let said = WebUrl::read(&Written::Text(login.into())).unwrap_err();
+            assert!(said.starts_with("carries a user name") && !said.contains("hidden"), "{said}");
+        }
+        assert!(read::<WebUrl>("https://e.example/a@b?c@d").is_some(), "an @ behind the host is none");
     }
 
     #[test]

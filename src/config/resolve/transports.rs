@@ -8,7 +8,7 @@ use crate::config::settings::{
     Encryption, GraphAccount, GraphEndpoints, HookSettings, MailSettings, MailgunAccount, SendgridAccount,
     SesAccount, SmtpCredentials, SmtpRelay, TransportKind, TransportSettings,
 };
-use crate::config::value::WebUrl;
+use crate::config::value::{SendgridKey, SigningKey, TopicArn, WebUrl};
 use posthaste_model::Secret;
 
 /// The order in which the first configured transport becomes the default one, and the last resort.
@@ -89,20 +89,24 @@ impl Resolver<'_> {
     fn hooks(&mut self, name: &str, kind: &str, hooks: &mut HookSettings) {
         match kind {
             "sendgrid" => hooks.sendgrid_public_keys.extend(self.sendgrid_public_key(name)),
-            "mailgun" => {
-                let key = self.written(&format!("transports.{name}.webhook_signing_key"));
-                hooks.mailgun_signing_keys.extend(key);
-            }
-            "ses" => {
-                let topics: Option<Vec<String>> = self.written(&format!("transports.{name}.sns_topic_arns"));
-                hooks.sns_topic_arns.extend(topics.unwrap_or_default());
-            }
+            "mailgun" => hooks.mailgun_signing_keys.extend(self.mailgun_signing_key(name)),
+            "ses" => hooks.sns_topic_arns.extend(self.sns_topic_arns(name)),
             _ => {}
         }
     }
 
     fn sendgrid_public_key(&mut self, name: &str) -> Option<String> {
-        self.written(&format!("transports.{name}.webhook_public_key"))
+        self.written::<SendgridKey>(&format!("transports.{name}.webhook_public_key")).map(|key| key.0)
+    }
+
+    fn mailgun_signing_key(&mut self, name: &str) -> Option<Secret> {
+        let key = self.written::<SigningKey>(&format!("transports.{name}.webhook_signing_key"));
+        key.map(|key| Secret::new(key.0))
+    }
+
+    fn sns_topic_arns(&mut self, name: &str) -> Vec<String> {
+        let topics = self.written::<Vec<TopicArn>>(&format!("transports.{name}.sns_topic_arns"));
+        topics.unwrap_or_default().into_iter().map(|topic| topic.0).collect()
     }
 
     fn transport(&mut self, name: &str, kind: Option<TransportKind>) -> Option<TransportSettings> {
@@ -188,7 +192,7 @@ impl Resolver<'_> {
         let key = |key: &str| format!("transports.{name}.{key}");
         let (api_key, domain) = (self.required(&key("api_key")), self.required(&key("domain")));
         let base_url = self.url(&key("base_url")).unwrap_or_else(|| "https://api.mailgun.net".to_owned());
-        let webhook_signing_key = self.written(&key("webhook_signing_key"));
+        let webhook_signing_key = self.mailgun_signing_key(name);
         Some(MailgunAccount { api_key: api_key?, domain: domain?, base_url, webhook_signing_key })
     }
 
@@ -200,7 +204,7 @@ impl Resolver<'_> {
         let base_url = self.url(&key("base_url"));
         let session_token = self.written(&key("session_token"));
         let configuration_set = self.written(&key("configuration_set"));
-        let sns_topic_arns = self.written(&key("sns_topic_arns")).unwrap_or_default();
+        let sns_topic_arns = self.sns_topic_arns(name);
         let region = region?;
         Some(SesAccount {
             base_url: base_url.unwrap_or_else(|| format!("https://email.{region}.amazonaws.com")),

@@ -96,6 +96,22 @@ fn faults_of_the_file_name_file_line_and_key() {
         ("routes = ['inbox']", "routes: is a list of tables; write [[routes]]"),
         ("[delivery.lease]\nx = 1", "delivery.lease: is one value or a list, not a table"),
         ("[s3]\nendpoint = 'http://minio'", "s3.bucket: is missing; write it, or set S3_BUCKET"),
+        (
+            "[transports.sendgrid]\napi_key = 'k'\nwebhook_public_key = 'SG.key'",
+            "transports.sendgrid.webhook_public_key: \"SG.key\" is not the verification key of SendGrid's",
+        ),
+        (
+            "[transports.mailgun]\napi_key = 'k'\ndomain = 'd'\nwebhook_signing_key = 'two words'",
+            "transports.mailgun.webhook_signing_key: the value is not a signing key",
+        ),
+        (
+            "[transports.ses]\nsns_topic_arns = ['arn:aws:sns:eu-west-1:123456789012:ok', 'news']",
+            "transports.ses.sns_topic_arns: \"news\" is not the ARN of an SNS topic; write arn:aws:sns:",
+        ),
+        (
+            "[transports.mailgun]\nbase_url = 'https://api:hidden@api.mailgun.net'",
+            "transports.mailgun.base_url: carries a user name or password; write the URL without them",
+        ),
     ];
     for (text, expected) in cases {
         let faults = Place::new().toml(text).faults();

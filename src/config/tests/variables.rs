@@ -9,6 +9,10 @@ use std::net::SocketAddr;
 /// A key of 32 zero bytes.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
+/// A key of SendGrid's, that of the published vector A.
+const PUBLIC_KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw\
+    +2fNNRaINXvVpiglSI8eNEc6wEA3F+g==";
+
 /// Sets variables, resolves, and asks whether the setting they are for has the value expected.
 type Case = (&'static [(&'static str, &'static str)], fn(&Settings) -> bool);
 
@@ -150,17 +154,17 @@ const TRANSPORT: &[Case] = &[
         &[
             ("SENDGRID_API_KEY", "k"),
             ("SENDGRID_BASE_URL", "http://127.0.0.1:9/"),
-            ("SENDGRID_WEBHOOK_PUBLIC_KEY", "pk"),
+            ("SENDGRID_WEBHOOK_PUBLIC_KEY", PUBLIC_KEY),
         ],
         |s| {
             transport(s, "sendgrid")
                 == Some(&TransportKind::Sendgrid(SendgridAccount {
                     api_key: Secret::new("k"),
                     base_url: "http://127.0.0.1:9".into(),
-                    webhook_public_key: Some("pk".into()),
+                    webhook_public_key: Some(PUBLIC_KEY.into()),
                 }))
                 && s.mail.default_transport == "sendgrid"
-                && s.hooks.sendgrid_public_keys == ["pk"]
+                && s.hooks.sendgrid_public_keys == [PUBLIC_KEY]
         },
     ),
     (
@@ -188,7 +192,10 @@ const TRANSPORT: &[Case] = &[
             ("AWS_SECRET_ACCESS_KEY", "s"),
             ("AWS_SESSION_TOKEN", "t"),
             ("SES_CONFIGURATION_SET", "c"),
-            ("SES_SNS_TOPIC_ARNS", "arn:1,arn:2"),
+            (
+                "SES_SNS_TOPIC_ARNS",
+                "arn:aws:sns:eu-west-1:123456789012:a,arn:aws:sns:eu-west-1:123456789012:b",
+            ),
         ],
         |s| {
             transport(s, "ses")
@@ -199,7 +206,10 @@ const TRANSPORT: &[Case] = &[
                     session_token: Some(Secret::new("t")),
                     base_url: "https://email.eu-west-1.amazonaws.com".into(),
                     configuration_set: Some("c".into()),
-                    sns_topic_arns: vec!["arn:1".into(), "arn:2".into()],
+                    sns_topic_arns: vec![
+                        "arn:aws:sns:eu-west-1:123456789012:a".into(),
+                        "arn:aws:sns:eu-west-1:123456789012:b".into(),
+                    ],
                 }))
         },
     ),
