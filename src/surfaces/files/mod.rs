@@ -11,6 +11,7 @@ use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::rate_headers;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -49,7 +50,13 @@ pub fn router(ground: &Ground) -> Router {
     Router::new().route("/files/{token}", get(download)).with_state(files)
 }
 
-async fn download(State(files): State<Files>, Path(token): Path<String>, exchange: Exchange) -> Response {
+async fn download(
+    State(files): State<Files>,
+    given: Result<Path<String>, PathRejection>,
+    exchange: Exchange,
+) -> Response {
+    // What cannot be decoded is no token of ours, like any other.
+    let Path(token) = given.unwrap_or_else(|_| Path(String::new()));
     let address = LimitKey::address(Scope::Address, exchange.client_address());
     let decision = files.limits.check(address, files.per_address, files.clock.now()).await;
     if !decision.allowed {

@@ -1,5 +1,5 @@
 //! Fields of a form or a query string (`application/x-www-form-urlencoded`, WHATWG URL, section 5.1), read strictly:
-//! a broken escape or text that is not UTF-8 is a fault, not a replacement character.
+//! a broken escape, text that is not UTF-8 and a NUL are faults, not replacement characters.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,9 @@ pub enum FormError {
     /// The decoded bytes are not UTF-8.
     #[error("the text is not UTF-8")]
     InvalidUtf8,
+    /// A NUL, which no field means and no database stores.
+    #[error("the text holds a NUL")]
+    Nul,
     /// Too many fields.
     #[error("there are more than {MAX_FIELDS} fields")]
     TooManyFields,
@@ -39,7 +42,7 @@ impl<'a> Fields<'a> {
                 return Err(FormError::TooManyFields);
             }
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
-            fields.push((decode(name)?, decode(value)?));
+            fields.push((checked(decode(name)?)?, checked(decode(value)?)?));
         }
         Ok(Self(fields))
     }
@@ -70,6 +73,11 @@ impl<'a> Fields<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
+}
+
+/// Text without a NUL.
+pub(super) fn checked(text: Cow<'_, str>) -> Result<Cow<'_, str>, FormError> {
+    if text.contains('\0') { Err(FormError::Nul) } else { Ok(text) }
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, FormError> {
@@ -123,6 +131,9 @@ mod tests {
             (b"a=%ff", FormError::InvalidUtf8),
             (b"a=\xff", FormError::InvalidUtf8),
             (b"%c3=1", FormError::InvalidUtf8),
+            (b"a=x%00y", FormError::Nul),
+            (b"a%00=1", FormError::Nul),
+            (b"a=\0", FormError::Nul),
         ] {
             assert_eq!(Fields::parse(text), Err(fault), "{text:?}");
         }
@@ -132,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_escaped_reads_back(name in any::<String>(), value in any::<String>()) {
+        fn what_was_escaped_reads_back(name in "[^\\x00]{0,40}", value in "[^\\x00]{0,40}") {
             let escape = |text: &str| text.bytes().fold(String::new(), |all, byte| all + &format!("%{byte:02X}"));
             let text = format!("{}={}", escape(&name), escape(&value));
             let fields = Fields::parse(text.as_bytes()).unwrap();

@@ -1,7 +1,8 @@
 //! Text fields of a `multipart/form-data` body (RFC 7578), as browsers send forms. Files are not taken: a part with a
 //! file name is skipped.
 
-use super::form::{Fields, FormError};
+use super::form::{Fields, FormError, checked};
+use std::borrow::Cow;
 
 /// Parts beyond this number are refused.
 const MAX_PARTS: usize = 100;
@@ -32,7 +33,10 @@ pub fn parse(body: &[u8], boundary: &str) -> Result<Fields<'static>, FormError> 
         }
         let part = body.get(start..next - delimiter.len()).unwrap_or_default();
         if let Some((name, value)) = field(part) {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| FormError::InvalidUtf8);
+            let text = |bytes: &[u8]| -> Result<String, FormError> {
+                let text = std::str::from_utf8(bytes).map_err(|_| FormError::InvalidUtf8)?;
+                checked(Cow::Borrowed(text)).map(Cow::into_owned)
+            };
             pairs.push((text(name)?, text(value)?));
         }
         start = next;
@@ -73,6 +77,10 @@ mod tests {
         assert_eq!(
             parse(b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--B--", "B"),
             Err(FormError::InvalidUtf8)
+        );
+        assert_eq!(
+            parse(b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\0y\r\n--B--", "B"),
+            Err(FormError::Nul)
         );
     }
 

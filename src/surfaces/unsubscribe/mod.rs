@@ -12,6 +12,7 @@ use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::rate_headers;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
@@ -45,15 +46,16 @@ pub fn router(ground: &Ground) -> Router {
     Router::new().route("/unsubscribe/{token}", get(ask).post(take_off)).with_state(surface)
 }
 
-async fn ask(State(surface): State<Unsubscribe>, Path(token): Path<String>, exchange: Exchange) -> Response {
+/// What stands in the path's place. What cannot be decoded is no token of ours, like any other.
+type Given = Result<Path<String>, PathRejection>;
+
+async fn ask(State(surface): State<Unsubscribe>, given: Given, exchange: Exchange) -> Response {
+    let Path(token) = given.unwrap_or_else(|_| Path(String::new()));
     surface.let_in(&exchange, &token, async |link| Ok(question(&link))).await
 }
 
-async fn take_off(
-    State(surface): State<Unsubscribe>,
-    Path(token): Path<String>,
-    exchange: Exchange,
-) -> Response {
+async fn take_off(State(surface): State<Unsubscribe>, given: Given, exchange: Exchange) -> Response {
+    let Path(token) = given.unwrap_or_else(|_| Path(String::new()));
     surface
         .let_in(&exchange, &token, async |link| {
             surface.take_off(&link, &token).await.map_err(|error| {

@@ -34,6 +34,11 @@ fn a_reader_unsubscribes_from_one_stream_with_one_click() {
     assert!(page.contains("<form method=\"post\">") && page.contains("news"), "{page}");
     assert!(suppressed(&server).is_empty(), "a GET changes nothing");
     server.get_with(&path.replace("/unsubscribe/", "/unsubscribe/A"), &[("X-Api-Key", NONE)]).expect(404);
+    let unknown = server.get_with("/unsubscribe/AAAA", &[("X-Api-Key", NONE)]).expect(404).json();
+    for token in ["%ff", "%zz", "%", "%00", "a%2fb"] {
+        let answer = server.get_with(&format!("/unsubscribe/{token}"), &[("X-Api-Key", NONE)]).expect(404);
+        assert_eq!(answer.json()["detail"], unknown["detail"], "{token}: as any link that is none");
+    }
     let form = [("X-Api-Key", NONE), ("Content-Type", "application/x-www-form-urlencoded")];
     for _ in 0..2 {
         server.post_raw(path, &form, b"List-Unsubscribe=One-Click").expect(200);
