@@ -100,7 +100,12 @@ impl Worker {
             Ok(message) => message,
             Err(outcome) => {
                 self.lanes.give_back(lane, &job.route, Instant::now());
-                self.settle(job, lane.name(), with_left_out(outcome, left_out), (started, Some(permit)));
+                self.settle(
+                    job,
+                    lane.name(),
+                    with_left_out(outcome, left_out, &due),
+                    (started, Some(permit)),
+                );
                 return;
             }
         };
@@ -122,7 +127,7 @@ impl Worker {
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
             self.announce(lane, phase, trouble(&outcome));
         }
-        self.settle(job, lane.name(), with_left_out(outcome, left_out), (started, Some(permit)));
+        self.settle(job, lane.name(), with_left_out(outcome, left_out, &due), (started, Some(permit)));
     }
 
     /// Waits until another email may be on its way: while outcomes wait for the store nothing further is sent, so that
@@ -336,6 +341,7 @@ fn judge(outcome: &Outcome) -> Report {
     let mut report = Report::Worked;
     for (_, outcome) in recipients {
         match failure(outcome) {
+            None if !outcome.is_tried() => {}
             None => return Report::Worked,
             Some(failure) if failure.alarm => report = Report::Alarm,
             Some(failure) if failure.transport_down && report == Report::Worked => report = Report::Down,
@@ -347,7 +353,7 @@ fn judge(outcome: &Outcome) -> Report {
 
 fn failure(outcome: &RecipientOutcome) -> Option<&Failure> {
     match outcome {
-        RecipientOutcome::Accepted(_) => None,
+        RecipientOutcome::Accepted(_) | RecipientOutcome::Waits { .. } => None,
         RecipientOutcome::Later(failure)
         | RecipientOutcome::Refused(failure)
         | RecipientOutcome::Uncertain(failure) => Some(failure),

@@ -65,13 +65,21 @@ pub(super) enum Tried {
 impl Tried {
     pub fn of(outcome: &Outcome) -> Self {
         let Outcome::Tried { recipients, .. } = outcome else { return Self::No };
+        let waits = |outcome: &RecipientOutcome| matches!(outcome, RecipientOutcome::Waits { .. });
+        if recipients.iter().any(|(_, one)| waits(one)) && !recipients.iter().any(|(_, one)| one.is_tried()) {
+            return Self::No;
+        }
         let mut word = Self::Failed;
         for (_, outcome) in recipients {
             match outcome {
                 RecipientOutcome::Accepted(_) => return Self::Sent,
                 RecipientOutcome::Uncertain(_) => word = Self::Uncertain,
-                RecipientOutcome::Later(_) if word == Self::Failed => word = Self::Deferred,
-                RecipientOutcome::Later(_) | RecipientOutcome::Refused(_) => {}
+                RecipientOutcome::Later(_) | RecipientOutcome::Waits { .. } if word == Self::Failed => {
+                    word = Self::Deferred;
+                }
+                RecipientOutcome::Later(_)
+                | RecipientOutcome::Refused(_)
+                | RecipientOutcome::Waits { .. } => {}
             }
         }
         word

@@ -36,6 +36,24 @@ pub enum RecipientOutcome {
     Refused(Failure),
     /// The peer may have taken it: the connection was lost after the message's last byte.
     Uncertain(Failure),
+    /// Not offered this time, while others of the same email were, or came to their end: no attempt is used up by it.
+    Waits {
+        /// Why.
+        reason: String,
+        /// How long to wait at least.
+        after: Duration,
+    },
+}
+
+impl RecipientOutcome {
+    /// Whether it came of a try: not of waiting, nor of being on a suppression list.
+    pub fn is_tried(&self) -> bool {
+        match self {
+            Self::Accepted(_) | Self::Later(_) | Self::Uncertain(_) => true,
+            Self::Refused(failure) => failure.code != FailureCode::Suppressed,
+            Self::Waits { .. } => false,
+        }
+    }
 }
 
 /// The result of one attempt.

@@ -119,6 +119,8 @@ impl Attempt<'_> {
     ) -> Settlement {
         let uncertain = outcomes.iter().any(|(_, o)| matches!(o, RecipientOutcome::Uncertain(_)));
         let uncertain_ends = self.claim.uncertain_ends + u32::from(uncertain);
+        let is_tried = outcomes.iter().any(|(_, o)| o.is_tried());
+        let attempts = if is_tried { self.claim.attempt } else { self.claim.attempt.saturating_sub(1) };
         let verdicts: Vec<Verdict> =
             outcomes.into_iter().map(|(index, o)| self.judge(index, o, uncertain_ends)).collect();
 
@@ -148,17 +150,21 @@ impl Attempt<'_> {
         Settlement {
             email_id: self.claim.email.id,
             fence: self.claim.fence,
-            attempts: self.claim.attempt,
+            attempts,
             status,
             next_attempt_at: pause.filter(|_| left_over).map(|p| self.now.plus(p)),
             sent_at: self.claim.sent_at.or(accepted_now.then_some(self.now)),
             failure,
             error: trouble.map(|v| v.detail.clone()),
             uncertain_ends,
-            provider: Some(self.transport.to_owned()),
+            provider: is_tried.then(|| self.transport.to_owned()),
             provider_message_id,
-            events: self.events(&verdicts),
-            recipients: verdicts.into_iter().map(|v| v.change).collect(),
+            events: self.events(&verdicts, attempts),
+            recipients: verdicts
+                .into_iter()
+                .filter(|v| v.kind != EventKind::Postponed)
+                .map(|v| v.change)
+                .collect(),
             at: self.now,
         }
     }
@@ -193,6 +199,9 @@ impl Attempt<'_> {
                 let pause = self.policy.uncertain_delay;
                 verdict(Queued, None, f.message, EventKind::PossibleDuplicate, Some(pause))
             }
+            RecipientOutcome::Waits { reason, after } => {
+                verdict(Queued, None, reason, EventKind::Postponed, Some(after))
+            }
         }
     }
 
@@ -204,17 +213,17 @@ impl Attempt<'_> {
     }
 
     /// One event for all recipients when they fared alike, else one each.
-    fn events(&self, verdicts: &[Verdict]) -> Vec<NewEvent> {
+    fn events(&self, verdicts: &[Verdict], attempts: u32) -> Vec<NewEvent> {
         let Some(first) = verdicts.first() else { return Vec::new() };
-        let attempt = self.claim.attempt;
+        let attempt = |v: &Verdict| if v.kind == EventKind::Postponed { 0 } else { attempts };
         let alike = verdicts.iter().all(|v| v.kind == first.kind && v.detail == first.detail);
         if alike {
             let whom = (verdicts.len() == 1).then_some(first.change.index);
-            return vec![event(first.kind, self.now, whom, attempt, Some(first.detail.clone()))];
+            return vec![event(first.kind, self.now, whom, attempt(first), Some(first.detail.clone()))];
         }
         verdicts
             .iter()
-            .map(|v| event(v.kind, self.now, Some(v.change.index), attempt, Some(v.detail.clone())))
+            .map(|v| event(v.kind, self.now, Some(v.change.index), attempt(v), Some(v.detail.clone())))
             .collect()
     }
 }

@@ -164,6 +164,7 @@ pub(super) mod tests {
         match verdict {
             Verdict::Accepted { .. } => "accepted".into(),
             Verdict::Not(RecipientOutcome::Accepted(_)) => "accepted?".into(),
+            Verdict::Not(RecipientOutcome::Waits { .. }) => "waits?".into(),
             Verdict::Not(RecipientOutcome::Later(failure)) => of('T', failure),
             Verdict::Not(RecipientOutcome::Refused(failure)) => of('P', failure),
             Verdict::Not(RecipientOutcome::Uncertain(failure)) => of('U', failure),

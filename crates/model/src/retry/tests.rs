@@ -109,6 +109,42 @@ fn mixed_recipients_are_judged_each_for_itself() {
     assert_eq!(s.events.len(), 3);
 }
 
+fn suppressed() -> RecipientOutcome {
+    RecipientOutcome::Refused(Failure::new(FailureCode::Suppressed, "suppressed: bounce"))
+}
+
+fn waits(seconds: u64) -> RecipientOutcome {
+    RecipientOutcome::Waits { reason: "a pause".into(), after: Duration::from_secs(seconds) }
+}
+
+#[test]
+fn who_waits_uses_up_no_attempt_while_others_end() {
+    let s = run(&claim(2, 5), vec![suppressed(), waits(7)], OnUncertain::Retry);
+    assert_eq!((s.status, s.attempts, s.provider.as_deref()), (Status::Queued, 4, None));
+    assert_eq!(s.next_attempt_at, Some(NOW.plus(Duration::from_secs(7))));
+    let changed: Vec<_> = s.recipients.iter().map(|r| (r.index, r.status)).collect();
+    assert_eq!(changed, [(0, RecipientStatus::Failed)]);
+    let told: Vec<_> = s.events.iter().map(|e| (e.kind, e.recipient, e.attempt)).collect();
+    assert_eq!(told, [(EventKind::Failed, Some(0), 4), (EventKind::Postponed, Some(1), 0)]);
+
+    let s = run(
+        &claim(3, 5),
+        vec![RecipientOutcome::Accepted("ok".into()), waits(7), waits(7)],
+        OnUncertain::Retry,
+    );
+    assert_eq!((s.status, s.attempts, s.provider.as_deref()), (Status::Sent, 5, Some("smtp")));
+    assert_eq!(s.next_attempt_at, Some(NOW.plus(Duration::from_secs(7))), "though all attempts are used up");
+    let s = run(&claim(2, 5), vec![later("503"), waits(7)], OnUncertain::Retry);
+    assert_eq!((s.status, s.failure), (Status::Queued, None), "who was never offered has not failed");
+}
+
+#[test]
+fn suppressed_while_it_waited_is_no_attempt() {
+    let s = run(&claim(1, 2), vec![suppressed()], OnUncertain::Retry);
+    assert_eq!((s.status, s.attempts, s.events[0].attempt), (Status::Failed, 1, 1));
+    assert_eq!(s.failure.map(|(code, _)| code), Some(FailureCode::Suppressed));
+}
+
 #[test]
 fn the_last_transient_reason_becomes_the_failure() {
     let s = run(&claim(1, 5), vec![later("451 try later")], OnUncertain::Retry);
