@@ -70,57 +70,85 @@ impl ProviderTransport {
         &self.name
     }
 
+    /// Offers the message, to no more recipients at once than the provider takes. Where one portion is not taken now, the
+    /// portions behind it are not offered: they wait without using up an attempt, so that nobody fails unoffered.
     pub(in crate::transports) async fn send(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Outcome {
-        let mut due = outgoing.due.to_vec();
-        let mut outcomes = Vec::with_capacity(due.len());
-        let mut provider_message_id = None;
         let key = self.api.pause_key(outgoing);
-        for round in 0..ROUNDS_MAX {
-            if let Some(wait) = self.pauses.left(&key, Instant::now()) {
-                if round == 0 {
-                    let reason = format!("{} asked for a pause", self.name);
-                    return Outcome::NotTried { reason, after: self.jittered(wait) };
-                }
+        let portion = self.api.recipients_max();
+        let mut told = Told { is_split: outgoing.due.len() > portion, ..Told::default() };
+        let mut stopped = None;
+        for due in outgoing.due.chunks(portion) {
+            let offered = Outgoing { due, ..*outgoing };
+            if let Err(stop) = self.offer(&offered, lease, &key, &mut told).await {
+                stopped = Some(stop);
                 break;
             }
-            let offered = Outgoing { due: &due, ..*outgoing };
-            let verdict = self.attempt(&offered, lease).await;
+        }
+        let (reason, after) = match stopped {
+            None => return told.outcome(),
+            Some(Stop::LeaseLost) if told.recipients.is_empty() => return Outcome::LeaseLost,
+            Some(Stop::LeaseLost) => ("the lease ended between two requests".to_owned(), Duration::ZERO),
+            Some(Stop::Wait(reason, after)) => (reason, self.jittered(after)),
+        };
+        if told.recipients.is_empty() {
+            return Outcome::NotTried { reason, after };
+        }
+        let is_told = |index: &usize| told.recipients.iter().any(|(told, _)| told == index);
+        let left: Vec<usize> = outgoing.due.iter().copied().filter(|index| !is_told(index)).collect();
+        let waits = RecipientOutcome::Waits { reason, after };
+        told.recipients.extend(left.into_iter().map(|index| (index, waits.clone())));
+        told.outcome()
+    }
+
+    /// Offers the message to one portion of its recipients, again without those that are refused by name.
+    async fn offer(
+        &self,
+        outgoing: &Outgoing<'_>,
+        lease: &LeaseGuard,
+        key: &str,
+        told: &mut Told,
+    ) -> Result<(), Stop> {
+        let mut due = outgoing.due.to_vec();
+        for _ in 0..ROUNDS_MAX {
+            if let Some(wait) = self.pauses.left(key, Instant::now()) {
+                return Err(Stop::Wait(format!("{} asked for a pause", self.name), wait));
+            }
+            let verdict = self.attempt(&Outgoing { due: &due, ..*outgoing }, lease).await;
             if let Some(pause) = verdict.asked_pause() {
-                self.pauses.begin(&key, Instant::now() + pause);
+                self.pauses.begin(key, Instant::now() + pause);
             }
             match verdict {
                 Verdict::Accepted { id, reply } => {
                     self.faults.crash_at(FaultPoint::AcceptanceRead);
-                    provider_message_id = id;
-                    outcomes.extend(
-                        due.drain(..).map(|index| (index, RecipientOutcome::Accepted(reply.clone()))),
-                    );
+                    told.accepted(due.drain(..), id, &reply);
                 }
-                Verdict::Not(outcome) => outcomes.extend(due.drain(..).map(|index| (index, outcome.clone()))),
+                Verdict::Not(outcome) => {
+                    told.recipients.extend(due.drain(..).map(|index| (index, outcome.clone())));
+                    if let RecipientOutcome::Later(failure) | RecipientOutcome::Uncertain(failure) = outcome {
+                        let after = failure.retry_after.unwrap_or_default();
+                        return if told.is_split { Err(Stop::Wait(failure.message, after)) } else { Ok(()) };
+                    }
+                }
                 Verdict::Without(refused, failure) => {
                     due.retain(|index| !refused.contains(index));
                     let refused = refused.into_iter().filter(|index| outgoing.due.contains(index));
-                    outcomes.extend(refused.map(|index| (index, RecipientOutcome::Refused(failure.clone()))));
+                    told.recipients
+                        .extend(refused.map(|index| (index, RecipientOutcome::Refused(failure.clone()))));
                 }
                 Verdict::Wait(reason, after) => {
-                    self.pauses.begin(&key, Instant::now() + after);
-                    if outcomes.is_empty() {
-                        return Outcome::NotTried { reason, after: self.jittered(after) };
-                    }
-                    break;
+                    self.pauses.begin(key, Instant::now() + after);
+                    return Err(Stop::Wait(reason, after));
                 }
-                Verdict::LeaseLost if outcomes.is_empty() => return Outcome::LeaseLost,
-                Verdict::LeaseLost => break,
+                Verdict::LeaseLost => return Err(Stop::LeaseLost),
             }
             if due.is_empty() {
-                break;
+                return Ok(());
             }
         }
         let left =
             Failure::new(FailureCode::ServerError, "other recipients of the message were refused first");
-        outcomes.extend(due.into_iter().map(|index| (index, RecipientOutcome::Later(left.clone()))));
-        outcomes.sort_by_key(|(index, _)| *index);
-        Outcome::Tried { provider_message_id, recipients: outcomes }
+        told.recipients.extend(due.into_iter().map(|index| (index, RecipientOutcome::Later(left.clone()))));
+        Ok(())
     }
 
     async fn attempt(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Verdict {
@@ -142,7 +170,52 @@ impl ProviderTransport {
     }
 }
 
+/// What was heard of a message so far, over its portions.
+#[derive(Debug, Default)]
+struct Told {
+    /// It goes in several requests.
+    is_split: bool,
+    /// The first one's id.
+    provider_message_id: Option<String>,
+    recipients: Vec<(usize, RecipientOutcome)>,
+}
+
+/// Why the rest of a message is not offered now.
+#[derive(Debug)]
+enum Stop {
+    /// For this reason; how long to wait at least.
+    Wait(String, Duration),
+    LeaseLost,
+}
+
+impl Told {
+    /// Notes an acceptance. Of a message in several requests each has an id: every recipient's reply says its own.
+    fn accepted(&mut self, whom: impl Iterator<Item = usize>, id: Option<String>, reply: &str) {
+        let reply = match &id {
+            Some(id) if self.is_split => format!("{reply} as {id}"),
+            _ => reply.to_owned(),
+        };
+        self.recipients.extend(whom.map(|index| (index, RecipientOutcome::Accepted(reply.clone()))));
+        self.provider_message_id = self.provider_message_id.take().or(id);
+    }
+
+    fn outcome(mut self) -> Outcome {
+        self.recipients.sort_by_key(|(index, _)| *index);
+        Outcome::Tried { provider_message_id: self.provider_message_id, recipients: self.recipients }
+    }
+}
+
 impl Api {
+    /// How many recipients one request may have. Only those that take the finished message may be asked several times
+    /// for one: elsewhere the request's recipients are those that everybody reads.
+    fn recipients_max(&self) -> usize {
+        match self {
+            Self::Ses(_) => ses::RECIPIENTS_MAX,
+            Self::Mailgun(_) => mailgun::RECIPIENTS_MAX,
+            Self::Sendgrid(_) | Self::Graph(_) => usize::MAX,
+        }
+    }
+
     /// What a pause that the provider asks for holds for: the account, or at Microsoft the mailbox.
     fn pause_key(&self, outgoing: &Outgoing<'_>) -> String {
         match self {

@@ -1,13 +1,15 @@
 //! Amazon SES as it behaves: it recomputes the signature.
 
+use std::time::Duration;
+
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{assert_is_full, full, options};
+use super::{assert_is_full, full, options, small};
 use crate::harness::provider::{Answer, Provider, Request, Trouble};
-use crate::harness::{Server, ServerOptions};
+use crate::harness::{Server, ServerOptions, eventually, soon};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const PATH: &str = "/v2/email/outbound-emails";
@@ -146,10 +148,96 @@ fn a_wrong_clock_is_put_right_by_the_answer() {
         .header("x-amzn-ErrorType", "RequestExpired")
         .header("Date", "Wed, 01 Jan 2031 00:00:00 GMT");
     provider.next([Trouble::Say(expired)]);
-    let id = server.send(&super::small());
+    let id = server.send(&small());
     let email = server.wait_status(&id, "sent");
     assert_eq!(email["retries"], 0, "within the same attempt");
     let offered = provider.offered();
     let signed_at = offered[1].header("x-amz-date").expect("a date");
     assert!(signed_at.starts_with("20310101T0000"), "{signed_at}");
+}
+
+/// Everyone that the requests taken were for, in their order.
+fn envelopes(provider: &Provider) -> Vec<Vec<String>> {
+    let to = |request: &Request| {
+        let list = request.json()["Destination"]["ToAddresses"].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(|address| address.as_str().map(str::to_owned)).collect()
+    };
+    provider.taken().iter().map(to).collect()
+}
+
+fn to_many(count: usize) -> (Vec<String>, Value) {
+    let everyone: Vec<String> = (0..count).map(|n| format!("r{n}@client.com")).collect();
+    let mut email = small();
+    email["to"] = json!(everyone);
+    (everyone, email)
+}
+
+fn all_sent(server: &Server, id: &str) -> Value {
+    eventually("everyone has it", || {
+        let email = server.email(id);
+        let recipients = email["recipients"].as_array().cloned().unwrap_or_default();
+        recipients.iter().all(|one| one["status"] == "sent").then_some(email)
+    })
+}
+
+#[test]
+fn more_recipients_than_one_request_takes_go_in_several() {
+    let provider = start();
+    let server = Server::start(options_for(&provider).env("POSTHASTE_LIMITS__RECIPIENTS", "120"));
+    let (everyone, email) = to_many(110);
+    let id = server.send(&email);
+    let email = all_sent(&server, &id);
+    let envelopes = envelopes(&provider);
+    assert_eq!(envelopes.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 10]);
+    assert_eq!(envelopes.concat(), everyone);
+    assert_eq!((&email["provider_message_id"], &email["retries"]), (&json!("ses-1"), &json!(0)));
+    for (index, id) in [(0, "ses-1"), (50, "ses-2"), (109, "ses-3")] {
+        let reply = email["recipients"][index]["last_reply"].as_str().expect("a reply");
+        assert!(reply.ends_with(&format!("as {id}")), "{reply}");
+    }
+    let messages: Vec<Value> =
+        provider.taken().iter().map(|request| request.json()["Content"]["Raw"]["Data"].clone()).collect();
+    assert!(messages.windows(2).all(|pair| pair[0] == pair[1]), "the same message for everyone");
+}
+
+#[test]
+fn of_several_requests_only_what_was_not_taken_goes_again() {
+    let provider = start();
+    let server = Server::start(options_for(&provider).env("POSTHASTE_LIMITS__RECIPIENTS", "120"));
+    let (everyone, email) = to_many(110);
+    provider.next([Trouble::Slow(Duration::ZERO), Trouble::Say(Answer::new(503, "{}"))]);
+    let id = server.send(&email);
+    let email = all_sent(&server, &id);
+    let mut reached = envelopes(&provider).concat();
+    reached.sort();
+    let mut expected = everyone;
+    expected.sort();
+    assert_eq!(reached, expected, "each exactly once");
+    assert_eq!(provider.offered().len(), 4);
+    assert_eq!(email["status"], "sent");
+}
+
+/// While the provider wants a pause nobody is offered to it; who came onto the list meanwhile has come to an end.
+#[test]
+fn a_suppressed_recipient_ends_while_the_others_wait() {
+    let provider = start();
+    let server = Server::start(options_for(&provider));
+    let mut both = small();
+    both["to"] = json!(["gone@client.com", "here@client.com"]);
+    both["send_at"] = json!(soon(Duration::from_secs(3)));
+    let id = server.send(&both);
+    server.post("/api/suppressions", &json!({"email": "gone@client.com"})).expect(201);
+    provider.next([Trouble::Say(Answer::new(429, "{}").header("Retry-After", "7"))]);
+    server.send(&small());
+    let email = server.wait_status(&id, "sent");
+    let at = |kind: &str| {
+        let events = email["events"].as_array().expect("events");
+        let found = events.iter().find(|event| event["type"] == kind);
+        found.map_or_else(|| panic!("no {kind} in {email:#}"), |event| event["at"].clone())
+    };
+    let [failed, sent] = [at("failed"), at("sent")].map(|at| at.as_str().expect("a time").to_owned());
+    assert!(failed < sent, "{failed} {sent}: {email:#}");
+    assert_eq!(email["recipients"][0]["status"], "failed");
+    assert_eq!(email["retries"], 0, "neither was an attempt");
+    assert_eq!(envelopes(&provider).last(), Some(&vec!["here@client.com".to_owned()]));
 }

@@ -30,6 +30,8 @@ use session::Session;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Recipients of one message (learn.microsoft.com, "Exchange Online limits": a tenant may set less).
+const RECIPIENTS_MAX: usize = 500;
 /// A request with a whole message, in bytes.
 const REQUEST_MAX: usize = 4_000_000;
 /// A mailbox that Microsoft does not let us send from is left alone for so long.
@@ -100,6 +102,9 @@ impl GraphTransport {
     }
 
     pub(super) async fn send(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Verdict {
+        if let Some(verdict) = over_limit(outgoing) {
+            return verdict;
+        }
         let account = match &self.accounts {
             Accounts::One(account) => Arc::clone(account),
             Accounts::SenderConfigs(source) => match source.of(outgoing).await {
@@ -142,6 +147,16 @@ impl GraphTransport {
             other => other,
         }
     }
+}
+
+/// What Microsoft does not take, said before it is asked.
+fn over_limit(outgoing: &Outgoing<'_>) -> Option<Verdict> {
+    let recipients = outgoing.due.len();
+    (recipients > RECIPIENTS_MAX).then(|| {
+        let message =
+            format!("Microsoft Graph takes {RECIPIENTS_MAX} recipients, this message has {recipients}");
+        Verdict::over_limit(message)
+    })
 }
 
 /// Hands the message in, in the form that loses least; whether what went wrong is the mailbox's alone.
@@ -195,7 +210,22 @@ fn bytes_of(json: &serde_json::Value) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::{RECIPIENTS_MAX, over_limit, segment};
+    use crate::transports::provider::content::tests::{outgoing, raw_claim};
+    use crate::transports::provider::verdict::tests::word;
+    use posthaste_model::email::RecipientKind;
+
+    #[test]
+    fn too_many_recipients_are_named_before_anything_is_sent() {
+        let addresses: Vec<String> = (0..=RECIPIENTS_MAX).map(|n| format!("r{n}@b.example")).collect();
+        let many: Vec<(&str, RecipientKind)> =
+            addresses.iter().map(|one| (&**one, RecipientKind::Bcc)).collect();
+        let (claim, bytes) = raw_claim("S: s\r\n\r\nx", &many);
+        let all: Vec<usize> = (0..many.len()).collect();
+        let found = over_limit(&outgoing(&claim, &bytes, &all)).map(|verdict| word(&verdict));
+        assert_eq!(found.as_deref(), Some("P server_error"));
+        assert!(over_limit(&outgoing(&claim, &bytes, &all[1..])).is_none());
+    }
 
     #[test]
     fn nothing_leaves_its_segment() {

@@ -15,7 +15,7 @@ use posthaste_model::Secret;
 /// For one message with everything, in bytes.
 const MESSAGE_MAX: usize = 25 * 1024 * 1024;
 /// Recipients of one request.
-const RECIPIENTS_MAX: usize = 1000;
+pub(super) const RECIPIENTS_MAX: usize = 1000;
 
 /// A sending domain at Mailgun.
 #[derive(Debug)]
@@ -42,11 +42,6 @@ impl Mailgun {
     }
 
     pub(super) async fn send(&self, outgoing: &Outgoing<'_>, lease: &LeaseGuard) -> Verdict {
-        if outgoing.due.len() > RECIPIENTS_MAX {
-            let message =
-                format!("Mailgun takes {RECIPIENTS_MAX} recipients, this message has {}", outgoing.due.len());
-            return Verdict::over_limit(message);
-        }
         if outgoing.message.len() > MESSAGE_MAX {
             let size = outgoing.message.len();
             return Verdict::over_limit(format!(
