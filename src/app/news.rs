@@ -1,13 +1,16 @@
 //! Settings of what comes back become the desk that takes it in.
 
+use super::App;
 use crate::admin::DnsWishes;
 use crate::base::clock::Clock;
 use crate::base::return_path::ReturnPaths;
 use crate::base::vault::Vault;
 use crate::config::{Settings, TransportKind};
+use crate::health::Reporter;
 use crate::live::Live;
 use crate::news::{Desk, DeskParts, Fetch, FetchError, Fetched, Proofs};
 use crate::outbound::{Call, Outbound, Reach, Target};
+use posthaste_model::news::NewsSource;
 use posthaste_store::Store;
 use std::future::Future;
 use std::net::IpAddr;
@@ -59,6 +62,47 @@ pub(super) fn desk(settings: &Settings, store: &Store, live: &Live, clock: &Cloc
         },
         fetch: Arc::new(Public::default()),
     })
+}
+
+impl App {
+    /// The providers that may be expected to report, by the transports that there are.
+    pub fn reporters(&self) -> Vec<Reporter> {
+        let hooks = &self.settings.hooks;
+        let expected = [
+            (NewsSource::Sendgrid, !hooks.sendgrid_public_keys.is_empty()),
+            (NewsSource::Mailgun, !hooks.mailgun_signing_keys.is_empty()),
+            (NewsSource::Ses, !hooks.sns_topic_arns.is_empty()),
+        ];
+        let by = |source| {
+            let transports = self.settings.transports.iter();
+            let leading = transports.filter(|transport| reported_by(&transport.kind) == Some(source));
+            leading.map(|transport| transport.name.clone()).collect::<Vec<_>>()
+        };
+        expected
+            .into_iter()
+            .map(|(source, is_expected)| Reporter { source, transports: by(source), is_expected })
+            .filter(|reporter| !reporter.transports.is_empty())
+            .collect()
+    }
+}
+
+/// Whose webhook tells what became of mail by such a transport. A provider's relay leads to it as its API does.
+fn reported_by(kind: &TransportKind) -> Option<NewsSource> {
+    match kind {
+        TransportKind::Sendgrid(_) => Some(NewsSource::Sendgrid),
+        TransportKind::Mailgun(_) => Some(NewsSource::Mailgun),
+        TransportKind::Ses(_) => Some(NewsSource::Ses),
+        TransportKind::Smtp(relay) => {
+            let host = relay.host.to_ascii_lowercase();
+            let known = [
+                (".sendgrid.net", NewsSource::Sendgrid),
+                (".mailgun.org", NewsSource::Mailgun),
+                (".amazonaws.com", NewsSource::Ses),
+            ];
+            known.into_iter().find(|(suffix, _)| host.ends_with(suffix)).map(|(_, source)| source)
+        }
+        TransportKind::Graph(_) | TransportKind::Inbox => None,
+    }
 }
 
 /// The return paths, where a domain is set for them.

@@ -180,6 +180,8 @@ fn health_parts(app: &App, dispatch: Option<&Dispatch>) -> HealthParts {
         log_directory: app.settings.log.directory.clone(),
         transports: transports.collect(),
         default_transport: app.settings.mail.default_transport.clone(),
+        reporters: app.reporters(),
+        silence: app.settings.hooks.silence,
         open_circuits,
     }
 }

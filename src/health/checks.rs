@@ -1,6 +1,6 @@
 //! One check a part.
 
-use super::{Finding, HealthParts, LIMIT, Report};
+use super::{Finding, HealthParts, LIMIT, Report, Reports};
 use crate::queue::BrokerTrouble;
 use posthaste_model::Timestamp;
 use posthaste_store::{QueueCounts, WorkerRecord};
@@ -35,7 +35,21 @@ impl HealthParts {
             cache: self.cache(),
             config,
             transports: self.transports(),
+            reports: None,
             logs,
+        }
+    }
+
+    /// Whether the providers that should report do. Whatever keeps it from being known has a check of its own: what was
+    /// known stands until it is.
+    pub(super) async fn reports(&self, known: Option<Finding>) -> Option<Finding> {
+        let asked = Reports::find(&self.store, &self.reporters, self.silence?, self.clock.now());
+        match tokio::time::timeout(LIMIT, asked).await {
+            Ok(Ok(found)) => Some(match found.in_words()? {
+                Ok(fine) => Finding::ok(fine),
+                Err(silence) => Finding::warning(silence),
+            }),
+            Ok(Err(_)) | Err(_) => known,
         }
     }
 

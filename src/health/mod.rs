@@ -5,9 +5,11 @@
 
 mod checks;
 mod report;
+mod silence;
 
 pub use checks::{WORKER_SILENCE, delivers, live_workers};
 pub use report::{Finding, Overall, Report, State};
+pub use silence::{Reporter, Reports};
 
 use crate::base::clock::Clock;
 use crate::blobs::Blobs;
@@ -24,6 +26,9 @@ use tokio::sync::Mutex;
 const FRESH_FOR: Duration = Duration::from_millis(500);
 /// How long a part may take to answer.
 const LIMIT: Duration = Duration::from_millis(1_400);
+
+/// What is known of providers' silence is good for this long at most.
+const SILENCE_FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// A way out, as far as this module looks at it.
 #[derive(Clone, Debug)]
@@ -57,6 +62,10 @@ pub struct HealthParts {
     pub transports: Vec<ConfiguredTransport>,
     /// The one that is taken when no route matches.
     pub default_transport: String,
+    /// The providers that may be expected to report.
+    pub reporters: Vec<Reporter>,
+    /// How long they may be silent; `None`: for ever.
+    pub silence: Option<Duration>,
     /// Names the transports whose circuits are open, where this process delivers.
     pub open_circuits: Option<OpenCircuits>,
 }
@@ -70,14 +79,22 @@ pub struct Health(Arc<Shared>);
 
 struct Shared {
     parts: HealthParts,
-    last: Mutex<Option<(Instant, Arc<Report>)>>,
+    last: Mutex<Last>,
     is_stopping: AtomicBool,
+}
+
+/// What was found last, and when.
+#[derive(Default)]
+struct Last {
+    report: Option<(Instant, Arc<Report>)>,
+    /// Whether providers report. Asked for seldom, as it looks through mail.
+    reports: Option<(Instant, Option<Finding>)>,
 }
 
 impl Health {
     /// A look-out over these parts.
     pub fn new(parts: HealthParts) -> Self {
-        let shared = Shared { parts, last: Mutex::new(None), is_stopping: AtomicBool::new(false) };
+        let shared = Shared { parts, last: Mutex::default(), is_stopping: AtomicBool::new(false) };
         Self(Arc::new(shared))
     }
 
@@ -94,14 +111,26 @@ impl Health {
     /// How the parts are.
     pub async fn report(&self) -> Arc<Report> {
         let mut last = self.0.last.lock().await;
-        if let Some((at, report)) = &*last
+        if let Some((at, report)) = &last.report
             && at.elapsed() < FRESH_FOR
         {
             return Arc::clone(report);
         }
-        let report = Arc::new(self.0.parts.look().await);
-        report.log_changes(last.as_ref().map(|(_, earlier)| &**earlier));
-        *last = Some((Instant::now(), Arc::clone(&report)));
+        let parts = &self.0.parts;
+        let known = last.reports.take();
+        let fresh_for =
+            parts.silence.map_or(SILENCE_FRESH_FOR, |silence| SILENCE_FRESH_FOR.min(silence / 10));
+        let reports = async {
+            match known {
+                Some((at, found)) if at.elapsed() < fresh_for => (at, found),
+                known => (Instant::now(), parts.reports(known.and_then(|(_, found)| found)).await),
+            }
+        };
+        let (report, reports) = tokio::join!(Box::pin(parts.look()), Box::pin(reports));
+        let report = Arc::new(Report { reports: reports.1.clone(), ..report });
+        last.reports = Some(reports);
+        report.log_changes(last.report.as_ref().map(|(_, earlier)| &**earlier));
+        last.report = Some((Instant::now(), Arc::clone(&report)));
         report
     }
 

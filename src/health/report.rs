@@ -69,6 +69,8 @@ pub struct Report {
     pub config: Finding,
     /// Whether mail can leave the machine.
     pub transports: Finding,
+    /// Whether the providers that should report what became of mail do; nothing when none should.
+    pub reports: Option<Finding>,
     /// Whether logs are kept.
     pub logs: Finding,
 }
@@ -87,7 +89,7 @@ impl Report {
     }
 
     /// Always the same places; a part that is not used leaves its own empty.
-    fn parts(&self) -> [Option<(&'static str, &Finding)>; 8] {
+    fn parts(&self) -> [Option<(&'static str, &Finding)>; 9] {
         [
             Some(("store", &self.store)),
             Some(("blobs", &self.blobs)),
@@ -96,6 +98,7 @@ impl Report {
             self.cache.as_ref().map(|found| ("cache", found)),
             Some(("config", &self.config)),
             Some(("transports", &self.transports)),
+            self.reports.as_ref().map(|found| ("reports", found)),
             Some(("logs", &self.logs)),
         ]
     }
@@ -115,6 +118,13 @@ impl Report {
                 _ => {}
             }
         }
+        let is_silent = |report: &Self| report.reports.as_ref().is_some_and(|found| found.state != State::Ok);
+        if let Some(found) = &self.reports
+            && is_silent(self)
+            && !earlier.is_some_and(is_silent)
+        {
+            tracing::warn!(part = "reports", "{}", found.message);
+        }
     }
 }
 
@@ -132,6 +142,7 @@ mod tests {
             cache: None,
             config: Finding::ok(""),
             transports: Finding::warning("only the inbox"),
+            reports: Some(Finding::warning("nothing is heard")),
             logs: Finding::ok(""),
         }
     }

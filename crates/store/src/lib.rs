@@ -40,7 +40,7 @@ pub use eo::{EoDeliveryRecord, EoFilter, EoPoint};
 pub use error::StoreError;
 pub use feed::{ClientEvent, ClientEvents};
 pub use inbox::{InboxFilter, InboxSelection};
-pub use news::{LastHeard, NewsReport, NewsResult, WebhookToken};
+pub use news::{LastHeard, NewsReport, NewsResult, Span, WebhookToken};
 pub use outcome::{CancelResult, SettleResult};
 pub use sender_configs::{SenderConfig, SenderConfigChange};
 pub use settings::{CommitObserver, EngineSettings, PostgresSettings, StoreSettings};

@@ -26,6 +26,15 @@ pub struct WebhookToken {
     pub keep_until: Timestamp,
 }
 
+/// A span of time in the past: from its begin, which belongs to it, to its end, which does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its begin.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+}
+
 /// What became of a delivery of news.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewsResult {
@@ -172,5 +181,11 @@ impl Store {
     /// When each source was last heard of.
     pub async fn last_heard(&self) -> Result<Vec<LastHeard>, StoreError> {
         on_engine!(self, engine => engine.last_heard().await)
+    }
+
+    /// Whether one of these transports took mail that was requested and sent within `span`. Of the mail requested in it
+    /// only the youngest thousands are looked at, so that asking is cheap whatever the span.
+    pub async fn took_mail(&self, transports: Vec<String>, span: Span) -> Result<bool, StoreError> {
+        on_engine!(self, engine => engine.took_mail(transports, span).await)
     }
 }

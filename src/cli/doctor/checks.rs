@@ -3,8 +3,9 @@
 use super::{Diagnosis, disk};
 use crate::app::App;
 use crate::cache::Trial;
-use crate::health::live_workers;
+use crate::health::{Reports, live_workers};
 use crate::transports::Health;
+use posthaste_model::news::NewsSource;
 use posthaste_store::StoreError;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,6 +23,7 @@ pub async fn all(app: &App) -> Vec<Diagnosis> {
     found.push(blobs(app).await);
     found.extend(cache(app).await);
     found.extend(transports(app).await);
+    found.extend(reports(app).await);
     found.push(queue(app).await);
     found.extend(broker(app).await);
     found.push(keys(app).await);
@@ -151,6 +153,30 @@ async fn transports(app: &App) -> Vec<Diagnosis> {
         found.push(Diagnosis::warning("transports", "only the inbox: no mail leaves this machine", remedy));
     }
     found
+}
+
+/// Whether the providers that should report what became of mail do.
+async fn reports(app: &App) -> Vec<Diagnosis> {
+    let Some(silence) = app.settings.hooks.silence else { return Vec::new() };
+    let Ok(found) = Reports::find(&app.store, &app.reporters(), silence, app.clock.now()).await else {
+        return Vec::new();
+    };
+    let diagnosis = |source: &NewsSource| {
+        let part = format!("reports {source}");
+        let Some(silent) = found.silent.iter().find(|silent| silent.source == *source) else {
+            return Diagnosis::ok(part, "mail of late was reported on, or there was none");
+        };
+        let message = match silent.last_heard {
+            Some(at) => format!("mail went out, and nothing was reported since {at}"),
+            None => "mail went out, and nothing was ever reported".to_owned(),
+        };
+        let remedy = format!(
+            "look at the provider whether its webhook leads to /api/webhooks/{source} under our public address, and \
+             what it was answered (docs/bounces.md)"
+        );
+        Diagnosis::warning(part, message, remedy)
+    };
+    found.expected.iter().map(diagnosis).collect()
 }
 
 async fn queue(app: &App) -> Diagnosis {

@@ -105,6 +105,8 @@ pub static KEYS: &[Key] = &[
     key("webhooks", "give_up_after", Kind::Duration, "24h", "How long one notification is tried."),
     key("webhooks", "disable_after", Kind::Duration, "5d", "A client's webhook of which no call has succeeded for so long is switched off."),
 
+    key("news", "silence", Kind::Duration, "24h", "How long a provider that should report may be silent while mail goes out by it, before health and doctor give notice; 0s: for ever."),
+
     key("dns", "name_servers", Kind::List, "", "Name servers that are asked (127.0.0.1:53); those of the machine when not set."),
     key("dns", "check_every", Kind::Duration, "10m", "How often DNS is looked at for new signing keys."),
 

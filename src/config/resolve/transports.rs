@@ -10,6 +10,7 @@ use crate::config::settings::{
 };
 use crate::config::value::{SendgridKey, SigningKey, TopicArn, WebUrl};
 use posthaste_model::Secret;
+use std::time::Duration;
 
 /// The order in which the first configured transport becomes the default one, and the last resort.
 const BY_PREFERENCE: [&str; 6] = ["smtp", "sendgrid", "mailgun", "ses", "graph", INBOX];
@@ -19,7 +20,9 @@ const INBOX: &str = "inbox";
 impl Resolver<'_> {
     /// All transports, and what proves the news of their providers.
     pub(super) fn transports(&mut self, hostname: &str) -> (Vec<TransportSettings>, HookSettings) {
-        let (mut transports, mut hooks) = (Vec::new(), HookSettings::default());
+        let silence: Duration = self.value("news.silence");
+        let silence = Some(silence).filter(|silence| !silence.is_zero());
+        let (mut transports, mut hooks) = (Vec::new(), HookSettings { silence, ..HookSettings::default() });
         for name in self.raw.transports() {
             let Some(kind) = self.transport_kind(name) else { continue };
             if !self.check_keys(name, kind) {

@@ -1,6 +1,7 @@
 //! The ways out: providers, relays, and the routes that pick one.
 
 use posthaste_model::{Domain, Rate, Secret};
+use std::time::Duration;
 
 /// Where Microsoft is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct HookSettings {
     pub mailgun_signing_keys: Vec<Secret>,
     /// SNS topics that are believed.
     pub sns_topic_arns: Vec<String>,
+    /// How long a provider that should report may be silent; `None`: for ever.
+    pub silence: Option<Duration>,
 }
 
 /// A configured way out.

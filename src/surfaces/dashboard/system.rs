@@ -48,6 +48,7 @@ impl Dashboard {
             ("Shared cache", report.cache.as_ref()),
             ("Configuration", Some(&report.config)),
             ("Transports", Some(&report.transports)),
+            ("Provider reports", report.reports.as_ref()),
             ("Logs", Some(&report.logs)),
         ];
         let parts = findings.into_iter().filter_map(|(name, found)| Some(part(name, found?)));

@@ -150,6 +150,9 @@ fn shape(report: &Report, now: Timestamp) -> Value {
     if let Some(cache) = &report.cache {
         shape["checks"]["cache"] = check(cache);
     }
+    if let Some(reports) = &report.reports {
+        shape["checks"]["provider_reports"] = check(reports);
+    }
     shape
 }
 
@@ -194,6 +197,7 @@ mod tests {
             cache: None,
             config: Finding::ok("the configuration is complete"),
             transports: Finding::warning("no transport is configured: mail stays in the inbox"),
+            reports: None,
             logs: Finding::ok("the log directory takes writes"),
         }
     }
@@ -229,6 +233,14 @@ mod tests {
         assert_eq!(shape["status"], "degraded");
         assert_eq!(shape["services"], json!({"embedded": "ok", "keydb": "error"}));
         assert_eq!(shape["checks"]["cache"]["status"], "unhealthy");
+    }
+
+    #[test]
+    fn a_silent_provider_is_a_notice() {
+        let reports = Some(Finding::warning("mail went out by ses, and nothing was reported of it"));
+        let shape = shape(&Report { reports, ..report() }, Timestamp::from_millis(0));
+        assert_eq!(shape["status"], "healthy");
+        assert_eq!(shape["checks"]["provider_reports"]["status"], "warning");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Provider webhooks: proven, in any order, twice, unknown; E48, E49, E52, E53 of the acceptance list.
 
 use super::{sent, server_with, suppressed, timeline};
+use crate::harness::provider::{Answer, Provider};
 use crate::harness::server::NONE;
-use crate::harness::{Relay, Response, Server};
+use crate::harness::{Relay, Response, Server, ServerOptions, eventually};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use aws_lc_rs::{digest, hmac};
@@ -86,6 +87,42 @@ fn sendgrids_news_reaches_status_timeline_and_suppressions_in_any_order() {
     let again =
         server.send(&json!({"from": "a@example.com", "to": "a@client.com", "subject": "s", "text": "t"}));
     assert_eq!(server.email(&again)["failure_code"], "suppressed");
+}
+
+#[test]
+fn a_provider_that_is_silent_is_noticed_until_it_reports() {
+    let provider = Provider::start(|_| true, |_| Answer::new(202, "").header("X-Message-Id", "m-1"));
+    let sendgrid = Sendgrid::new();
+    let server = Server::start(
+        ServerOptions::default()
+            .env("SENDGRID_API_KEY", "SG.key")
+            .env("SENDGRID_BASE_URL", provider.url())
+            .env("SENDGRID_WEBHOOK_PUBLIC_KEY", sendgrid.public())
+            .env("POSTHASTE_NEWS__SILENCE", "2s"),
+    );
+    let told = || server.get("/health").json()["checks"]["provider_reports"].clone();
+    let doctor = || {
+        let found = server.cli_json(&["doctor"]);
+        let checks = found["checks"].as_array().cloned().unwrap_or_default();
+        checks.into_iter().find(|one| one["name"] == "reports sendgrid").expect("a check of its reports")
+    };
+    assert_eq!(told()["status"], "healthy", "nothing went out");
+    let id = sent(&server, "a@client.com");
+    let noticed = eventually("the silence is noticed", || {
+        let told = told();
+        (told["status"] == "warning").then_some(told)
+    });
+    assert!(noticed["message"].as_str().is_some_and(|said| said.contains("sendgrid")), "{noticed}");
+    assert_eq!(server.get("/health").expect(200).json()["status"], "healthy", "mail goes out all the same");
+    let found = doctor();
+    assert_eq!(found["status"], "warning", "{found:#}");
+    assert!(
+        found["remedy"].as_str().is_some_and(|said| said.contains("/api/webhooks/sendgrid")),
+        "{found:#}"
+    );
+    sendgrid.post(&server, &json!([event("delivered", "1", &id, "a@client.com")])).expect(200);
+    eventually("it was heard", || (told()["status"] == "healthy").then_some(()));
+    assert_eq!(doctor()["status"], "ok");
 }
 
 #[test]

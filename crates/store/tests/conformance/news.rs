@@ -5,7 +5,7 @@ use posthaste_model::email::Email;
 use posthaste_model::news::{News, NewsKind, NewsSource};
 use posthaste_model::suppression::address_key;
 use posthaste_model::{EmailId, FailureCode, Status, Timestamp};
-use posthaste_store::{NewsReport, NewsResult, Store, WebhookToken};
+use posthaste_store::{NewsReport, NewsResult, Span, Store, WebhookToken};
 use std::sync::Arc;
 
 crate::on_every_engine!(
@@ -15,6 +15,7 @@ crate::on_every_engine!(
     unknown_mail_is_kept,
     a_clock_that_is_behind_does_not_keep_news_out,
     a_token_is_good_once,
+    what_a_transport_took_is_found_by_its_time,
 );
 
 fn news(id: EmailId, key: &str, kind: NewsKind) -> News {
@@ -109,6 +110,25 @@ async fn unknown_mail_is_kept(store: &Store) {
     assert_eq!(hear(store, bounce(nobody, "x")).await.repeated, 1);
     store.drop_old(Timestamp::from_millis(0), at(50), at(50), 100).await.unwrap();
     assert_eq!(hear(store, bounce(nobody, "x")).await.stored, 1, "forgotten with its time");
+}
+
+async fn what_a_transport_took_is_found_by_its_time(store: &Store) {
+    sent(store).await;
+    let took = async |name: &str, from, until| {
+        store
+            .took_mail(vec!["other".into(), name.into()], Span { from: at(from), until: at(until) })
+            .await
+            .unwrap()
+    };
+    // Requested at 0, sent at 1.
+    assert!(took("smtp", 0, 2).await);
+    assert!(took("smtp", -1000, 1000).await);
+    assert!(!took("smtp", 0, 1).await, "not sent by then");
+    assert!(!took("smtp", 1, 1000).await, "requested before");
+    assert!(!took("ses", -1000, 1000).await);
+    let waiting = accept_leased(store, vec![email()]).await.remove(0);
+    store.settle(vec![settlement(&waiting, Status::Queued, Some(at(9)))]).await.unwrap();
+    assert!(!took("smtp", 1, 1000).await);
 }
 
 async fn a_token_is_good_once(store: &Store) {

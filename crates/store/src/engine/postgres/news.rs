@@ -10,7 +10,7 @@ use super::suppressions::suppress_by_news;
 use super::trouble::Trouble;
 use crate::StoreError;
 use crate::news::{
-    Known, LastHeard, NewsHead, NewsReport, NewsResult, PROVIDER_ID_LIFETIME, WebhookToken, apply,
+    Known, LastHeard, NewsHead, NewsReport, NewsResult, PROVIDER_ID_LIFETIME, Span, WebhookToken, apply,
     is_switched_off, kind_word,
 };
 use crate::record::{states_json, states_of};
@@ -52,6 +52,26 @@ impl Postgres {
                 found.extend(heard.map(|at| LastHeard { source: *source, at }));
             }
             Ok(found)
+        })
+        .await
+    }
+}
+
+/// Emails of each client that are looked at for what a transport took.
+const LOOKED_AT: i64 = 1_000;
+
+impl Postgres {
+    pub(crate) async fn took_mail(&self, transports: Vec<String>, span: Span) -> Result<bool, StoreError> {
+        let (transports, span) = (&transports, &span);
+        self.read(|db| async move {
+            let sql = "SELECT EXISTS (SELECT 1 FROM clients c CROSS JOIN LATERAL (
+                    SELECT provider, sent_at FROM emails
+                    WHERE client_id = c.id AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3
+                ) e WHERE e.provider = ANY($4) AND e.sent_at >= $5 AND e.sent_at < $6)";
+            let [from, until] = [span.from.millis(), span.until.millis()];
+            let found =
+                db.one(sql, &[&first_id(from), &first_id(until), &LOOKED_AT, transports, &from, &until]);
+            at(&found.await?, 0)
         })
         .await
     }

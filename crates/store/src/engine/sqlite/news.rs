@@ -6,8 +6,8 @@ use super::trouble::Trouble;
 use super::tx::Tx;
 use crate::StoreError;
 use crate::news::{
-    Applied, Known, LastHeard, NewsHead, NewsReport, NewsResult, PROVIDER_ID_LIFETIME, WebhookToken, apply,
-    is_switched_off, kind_word,
+    Applied, Known, LastHeard, NewsHead, NewsReport, NewsResult, PROVIDER_ID_LIFETIME, Span, WebhookToken,
+    apply, is_switched_off, kind_word,
 };
 use crate::record::{damaged, failure_code, states_json, states_of, status_code};
 use posthaste_model::news::{News, NewsSource};
@@ -49,6 +49,39 @@ impl Sqlite {
                     found.extend(at.map(|at| LastHeard { source: *source, at: Timestamp::from_millis(at) }));
                 }
                 Ok(found)
+            })
+            .await
+    }
+}
+
+/// Emails that are looked at for what a transport took.
+const LOOKED_AT: u32 = 10_000;
+
+impl Sqlite {
+    pub(crate) async fn took_mail(&self, transports: Vec<String>, span: Span) -> Result<bool, StoreError> {
+        self.readers
+            .read(move |connection| {
+                // An id's time is that of the request.
+                let [first, last] = [span.from, span.until].map(|at| EmailId::new(at, [0; 10]));
+                let mut statement = connection.prepare_cached(
+                    "SELECT provider FROM (
+                        SELECT provider, sent_at FROM emails WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3
+                     ) WHERE provider IS NOT NULL AND sent_at >= ?4 AND sent_at < ?5",
+                )?;
+                let mut rows = statement.query(params![
+                    first.as_bytes(),
+                    last.as_bytes(),
+                    LOOKED_AT,
+                    span.from.millis(),
+                    span.until.millis()
+                ])?;
+                while let Some(row) = rows.next()? {
+                    let provider: String = row.get(0)?;
+                    if transports.contains(&provider) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             })
             .await
     }
