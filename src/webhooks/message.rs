@@ -19,6 +19,8 @@ pub const EVENTS: &[&str] = &[
     "email.clicked",
     "email.unsubscribed",
 ];
+/// What the webhook of the configuration is called for: whatever makes an email `sent` or `failed` to a client of Aegis.
+pub const AEGIS_EVENTS: &str = "email.sent,email.failed,email.bounced,email.cancelled";
 /// Stands for every event.
 pub const ALL_EVENTS: &str = "*";
 /// The name of what a webhook is tried out with.
@@ -101,28 +103,31 @@ pub fn test_body(now: Timestamp) -> Value {
     })
 }
 
-/// What Aegis tells of an event: that an email was sent, or has failed for good. Nothing else.
+/// What Aegis tells of an event: that an email was sent, or has failed for good. Nothing else. An email that came back or
+/// was taken back is a failed one there, as its status says.
 pub fn aegis_body(
     found: &ClientEvent,
     message_id: impl Fn(EmailId) -> String,
 ) -> Option<(&'static str, Value)> {
     let event = &found.event.event;
     let (id, timestamp) = (message_id(found.event.email_id), with_offset(event.at));
-    match event.kind {
-        EventKind::Sent => {
-            Some(("sent", json!({"message_id": id, "status": "sent", "timestamp": timestamp})))
+    let error = match (event.kind, found.status) {
+        (EventKind::Sent, _) => {
+            return Some(("sent", json!({"message_id": id, "status": "sent", "timestamp": timestamp})));
         }
-        // A recipient that failed while others still wait is not the end.
-        EventKind::Failed if found.status == Status::Failed => {
-            let error = event.detail.as_deref().unwrap_or_default();
-            let body = json!({
-                "message_id": id, "status": "failed", "timestamp": timestamp, "error": error,
-                "attempts": event.attempt,
-            });
-            Some(("failed", body))
+        // A recipient that failed or bounced while others still wait, or have it, is not the end.
+        (EventKind::Failed, Status::Failed) | (EventKind::Bounced, Status::Bounced) => {
+            event.detail.as_deref().unwrap_or_default()
         }
-        _ => None,
-    }
+        (EventKind::Cancelled, Status::Cancelled) => "cancelled",
+        _ => return None,
+    };
+    // What came of no attempt, but of news or a word from outside, is told with those made before.
+    let attempts = if event.attempt > 0 { event.attempt } else { found.attempts };
+    let body = json!({
+        "message_id": id, "status": "failed", "timestamp": timestamp, "error": error, "attempts": attempts,
+    });
+    Some(("failed", body))
 }
 
 /// RFC 3339 as the replaced service wrote it: whole seconds and an offset.
@@ -147,6 +152,7 @@ mod tests {
                 event: NewEvent { kind, at, recipient: Some(0), attempt: 3, detail: detail.map(Into::into) },
             },
             status,
+            attempts: 2,
             recipient: Some("ann@client.example".into()),
             message_id: "m@example.com".into(),
             tags: vec!["t".into()],
@@ -196,6 +202,33 @@ mod tests {
             if !matches!(kind, EventKind::Sent | EventKind::Failed) {
                 assert_eq!(told(kind, Status::Failed), None);
             }
+        }
+    }
+
+    #[test]
+    fn aegis_tells_of_what_came_back_or_was_taken_back_as_failed() {
+        let told = |kind, status, attempt| {
+            let mut found = event(kind, status, Some("550 5.1.1 gone"));
+            found.event.event.attempt = attempt;
+            aegis_body(&found, |_| "msg_x".to_owned())
+                .map(|(word, body)| (word, body["error"].clone(), body["attempts"].clone()))
+        };
+        let failed = |error: &str, attempts: u32| Some(("failed", json!(error), json!(attempts)));
+        assert_eq!(told(EventKind::Bounced, Status::Bounced, 0), failed("550 5.1.1 gone", 2));
+        assert_eq!(told(EventKind::Bounced, Status::Sent, 0), None, "others have it");
+        assert_eq!(
+            told(EventKind::Failed, Status::Failed, 0),
+            failed("550 5.1.1 gone", 2),
+            "by a provider's word"
+        );
+        assert_eq!(told(EventKind::Cancelled, Status::Cancelled, 0), failed("cancelled", 2));
+        assert_eq!(
+            told(EventKind::Complained, Status::Complained, 0),
+            None,
+            "it is sent to a client of Aegis"
+        );
+        for name in AEGIS_EVENTS.split(',') {
+            assert!(EVENTS.contains(&name), "{name}");
         }
     }
 }

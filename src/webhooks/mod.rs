@@ -126,7 +126,7 @@ pub async fn configure(
         client_id: client,
         is_configured: true,
         url: configured.url,
-        events: "email.sent,email.failed".into(),
+        events: message::AEGIS_EVENTS.into(),
         is_active: true,
         sealed_secret: secret.map(|secret| parts.vault.seal_secret(&place(id), secret)).unwrap_or_default(),
         previous: None,

@@ -12,6 +12,8 @@ pub struct ClientEvent {
     pub event: Event,
     /// The email's status now.
     pub status: Status,
+    /// Attempts at the email so far.
+    pub attempts: u32,
     /// The recipient it concerns; `None`: all of them.
     pub recipient: Option<String>,
     /// The email's `Message-ID` without brackets.

@@ -3,7 +3,7 @@
 use super::{sent, server_with, suppressed, timeline};
 use crate::harness::provider::{Answer, Provider};
 use crate::harness::server::NONE;
-use crate::harness::{Relay, Response, Server, ServerOptions, eventually};
+use crate::harness::{Receiver, Relay, Response, Server, ServerOptions, eventually, soon};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use aws_lc_rs::{digest, hmac};
@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// SubjectPublicKeyInfo of a P-256 key up to its point.
 const SPKI: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
@@ -238,4 +238,51 @@ fn a_token_of_mailgun_is_good_once_also_after_a_restart() {
         "{shown:#}"
     );
     assert_eq!(suppressed(&server)[0]["reason"], "bounce");
+}
+
+/// What makes an email `failed` to a client of Aegis is told to its webhook: news after `sent`, and a cancel.
+#[test]
+fn the_webhook_of_aegis_hears_of_bounces_and_cancels() {
+    let (relay, receiver) = (Relay::accepting(), Receiver::start());
+    let server = server_with(
+        &relay,
+        &[
+            ("MAILGUN_WEBHOOK_SIGNING_KEY", "signing"),
+            ("WEBHOOK_URL", &receiver.url()),
+            ("WEBHOOK_SECRET", "s"),
+        ],
+    );
+    let failed = |calls: usize| {
+        eventually("a failure is told", || {
+            let told: Vec<Value> = receiver.calls().iter().map(|call| call.json()).collect();
+            (told.len() == calls)
+                .then(|| told.last().cloned())
+                .flatten()
+                .filter(|told| told["status"] == "failed")
+        })
+    };
+    let id = sent(&server, "a@client.com");
+    let data = json!({"event": "failed", "id": "b", "timestamp": now() as f64, "recipient": "a@client.com",
+        "severity": "permanent", "reason": "bounce", "user-variables": {"posthaste_id": id},
+        "delivery-status": {"code": 550, "message": "gone"}});
+    post(&server, "mailgun", &[], &mailgun("signing", now(), "t1", &data)).expect(200);
+    let told = failed(2);
+    assert!(told["error"].as_str().is_some_and(|error| error.contains("gone")), "{told}");
+    assert_eq!(told["attempts"], 1, "the one that was made: {told}");
+    assert_eq!(server.email(&id)["status"], "bounced");
+
+    let id = sent(&server, "b@client.com");
+    let data = json!({"event": "rejected", "id": "r", "timestamp": now() as f64, "reject": {"reason": "spam"},
+        "user-variables": {"posthaste_id": id}});
+    post(&server, "mailgun", &[], &mailgun("signing", now(), "t2", &data)).expect(200);
+    let told = failed(4);
+    assert_eq!(told["attempts"], 1, "{told}");
+    assert_eq!(server.email(&id)["status"], "failed");
+
+    let later = server
+        .send(&json!({"from": "a@example.com", "to": "c@client.com", "subject": "s", "text": "t",
+        "send_at": soon(Duration::from_secs(3600))}));
+    server.post(&format!("/api/emails/{later}/cancel"), &json!({})).expect(200);
+    let told = failed(5);
+    assert_eq!((&told["error"], &told["attempts"]), (&json!("cancelled"), &json!(0)));
 }

@@ -4,6 +4,7 @@
 //! to which number nothing can come any more; a page ends there, and what lies above is on the next one.
 
 use super::Postgres;
+use super::columns::small_at;
 use super::rows::{email_at, span, uuid_of};
 use super::session::Session;
 use super::trouble::Trouble;
@@ -60,26 +61,24 @@ async fn events_after(db: &Session, client: Uuid, after: i64, limit: usize) -> R
     let emails = emails_of(db, client, &rows).await?;
     for row in &rows {
         // Without its email an event tells nothing: retention has just taken it.
-        if let Some((email, status)) = emails.get(&row.try_get::<_, Uuid>(0)?) {
-            found.events.push(one(row, email, *status)?);
+        if let Some(present) = emails.get(&row.try_get::<_, Uuid>(0)?) {
+            found.events.push(one(row, present)?);
         }
     }
     Ok(found)
 }
 
-/// The emails that events belong to, without their contents, and their status now.
-async fn emails_of(
-    db: &Session,
-    client: Uuid,
-    events: &[Row],
-) -> Result<HashMap<Uuid, (Email, Status)>, Trouble> {
+/// An email that events belong to, without its content, its status now and the attempts at it so far.
+type Present = (Email, Status, u32);
+
+async fn emails_of(db: &Session, client: Uuid, events: &[Row]) -> Result<HashMap<Uuid, Present>, Trouble> {
     let mut ids = events.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
     ids.sort_unstable();
     ids.dedup();
     let Some((low, high)) = span(ids.iter()) else { return Ok(HashMap::new()) };
     let rows = db
         .rows(
-            "SELECT e.id, e.client_id, e.priority, e.requested_at, h.head, NULL::bytea, e.status
+            "SELECT e.id, e.client_id, e.priority, e.requested_at, h.head, NULL::bytea, e.status, e.attempts
              FROM emails e JOIN heads h ON h.client_id = e.client_id AND h.id = e.id AND h.id BETWEEN $1 AND $2
              WHERE e.client_id = $3 AND e.id = ANY($4) AND e.id BETWEEN $1 AND $2",
             &[&low, &high, &client, &ids],
@@ -87,16 +86,17 @@ async fn emails_of(
         .await?;
     let email = |row: &Row| {
         let status = status_of(i64::from(row.try_get::<_, i16>(6)?))?;
-        Ok((row.try_get(0)?, (email_at(row)?.0, status)))
+        Ok((row.try_get(0)?, (email_at(row)?.0, status, small_at(row, 7)?)))
     };
     rows.iter().map(email).collect()
 }
 
-fn one(row: &Row, email: &Email, status: Status) -> Result<ClientEvent, Trouble> {
+fn one(row: &Row, (email, status, attempts): &Present) -> Result<ClientEvent, Trouble> {
     let recipient = row.try_get::<_, Option<i32>>(5)?.map(|index| index as usize);
     let address = recipient.and_then(|index| email.recipients.get(index));
     Ok(ClientEvent {
-        status,
+        status: *status,
+        attempts: *attempts,
         recipient: address.map(|to| to.mailbox.address.as_str().to_owned()),
         event: Event {
             id: row.try_get(1)?,

@@ -46,7 +46,7 @@ fn events_after(
     let mut found = ClientEvents { events: Vec::new(), after: end.max(after) };
     let Some(client) = client_number(connection, client_id)? else { return Ok(found) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {EMAIL_COLUMNS}, e.status, v.id, v.seq, v.kind, v.at, v.recipient, v.attempt, v.detail
+        "SELECT {EMAIL_COLUMNS}, e.status, v.id, v.seq, v.kind, v.at, v.recipient, v.attempt, v.detail, e.attempts
          FROM events v JOIN emails e ON e.n = v.n JOIN bodies b ON b.n = v.n JOIN clients c ON c.n = e.client
          WHERE v.id > ?1 AND v.id <= ?2 AND e.client = ?3 ORDER BY v.id LIMIT ?4"
     ))?;
@@ -69,6 +69,7 @@ fn one(row: &Row<'_>) -> Result<ClientEvent, Trouble> {
     let address = recipient.and_then(|index| email.recipients.get(index));
     Ok(ClientEvent {
         status: status_of(row.get(at(0))?)?,
+        attempts: row.get(at(8))?,
         recipient: address.map(|to| to.mailbox.address.as_str().to_owned()),
         event: Event {
             id: row.get(at(1))?,
