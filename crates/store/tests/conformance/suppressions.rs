@@ -23,6 +23,8 @@ async fn an_address_is_suppressed_for_one_client(store: &Store) {
     assert_eq!(store.suppress(ours, vec![entry("a@b.example")], &actor()).await, Ok(1));
     assert!(store.revision().await.unwrap() > before, "whoever remembers an empty list looks again");
     assert_eq!(store.suppress(ours, vec![entry("a@b.example")], &actor()).await, Ok(0));
+    let twice = vec![entry("b@b.example"), entry("a@b.example"), entry("b@b.example")];
+    assert_eq!(store.suppress(ours, twice, &actor()).await, Ok(1), "one of these is new");
     assert_eq!(store.has_suppressions(ours).await, Ok(true));
     assert_eq!(store.suppressed(ours, keys.clone(), NOW).await, Ok(vec![entry("a@b.example")]));
     assert_eq!(store.suppressed(theirs, keys.clone(), NOW).await, Ok(vec![]));

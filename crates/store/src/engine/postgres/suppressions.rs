@@ -47,35 +47,36 @@ pub(super) async fn suppress_by_news(db: &Session, entry: &Suppression) -> Resul
         &[&client],
     )
     .await?;
-    put(db, client, entry, "WHERE suppressions.expires_at IS NOT NULL").await
-}
-
-async fn put(db: &Session, client: Uuid, entry: &Suppression, which: &'static str) -> Result<(), Trouble> {
-    db.run(
-        &format!(
-            "INSERT INTO suppressions (client_id, address_key, stream, email, reason, evidence, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (client_id, address_key, stream) DO UPDATE SET email = excluded.email,
-                reason = excluded.reason, evidence = excluded.evidence, created_at = excluded.created_at,
-                expires_at = excluded.expires_at {which}"
-        ),
-        &[
-            &client,
-            &entry.address_key.as_slice(),
-            &entry.stream.as_deref().unwrap_or_default(),
-            &entry.email,
-            &entry.reason,
-            &entry.evidence.as_deref().map(|text| storable(text).into_owned()),
-            &entry.created_at.millis(),
-            &entry.expires_at.map(Timestamp::millis),
-        ],
-    )
-    .await?;
+    put(db, client, entry, "WHERE suppressions.expires_at IS NOT NULL").await?;
     Ok(())
 }
 
-async fn count(db: &Session, client: Uuid) -> Result<i64, Trouble> {
-    at(&db.one("SELECT count(*) FROM suppressions WHERE client_id = $1", &[&client]).await?, 0)
+/// Whether the entry is new. A row that was never updated has no transaction that replaced it.
+async fn put(db: &Session, client: Uuid, entry: &Suppression, which: &'static str) -> Result<bool, Trouble> {
+    let sql = format!(
+        "INSERT INTO suppressions (client_id, address_key, stream, email, reason, evidence, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (client_id, address_key, stream) DO UPDATE SET email = excluded.email,
+            reason = excluded.reason, evidence = excluded.evidence, created_at = excluded.created_at,
+            expires_at = excluded.expires_at {which}
+         RETURNING xmax = 0"
+    );
+    let written = db
+        .maybe(
+            &sql,
+            &[
+                &client,
+                &entry.address_key.as_slice(),
+                &entry.stream.as_deref().unwrap_or_default(),
+                &entry.email,
+                &entry.reason,
+                &entry.evidence.as_deref().map(|text| storable(text).into_owned()),
+                &entry.created_at.millis(),
+                &entry.expires_at.map(Timestamp::millis),
+            ],
+        )
+        .await?;
+    written.as_ref().map_or(Ok(false), |row| at(row, 0))
 }
 
 impl Postgres {
@@ -88,13 +89,13 @@ impl Postgres {
         let (entries, actor, client) = (&entries, &actor, uuid_of!(client_id));
         self.write(entries.len().max(1), |db| async move {
             must_stand(&db, client_id).await?;
-            let before = count(&db, client).await?;
+            let mut added = 0;
             for entry in entries {
-                put(&db, client, entry, "").await?;
+                added += u64::from(put(&db, client, entry, "").await?);
             }
             let detail = format!("{} addresses", entries.len());
             changed(&db, actor, "suppression.add", &client_id.to_string(), Some(&detail)).await?;
-            Ok(u64::try_from(count(&db, client).await? - before).unwrap_or(0))
+            Ok(added)
         })
         .await
     }

@@ -76,9 +76,14 @@ fn put(
     Ok(())
 }
 
-fn count(connection: &Connection, client: i64) -> Result<u64, Trouble> {
-    let sql = "SELECT count(*) FROM suppressions WHERE client = ?1";
-    Ok(connection.prepare_cached(sql)?.query_row([client], |row| row.get(0))?)
+/// Whether there is an entry for the same address and stream.
+fn stands(connection: &Connection, client: i64, entry: &Suppression) -> Result<bool, Trouble> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM suppressions WHERE client = ?1 AND address_key = ?2 AND stream = ?3)";
+    let stream = entry.stream.as_deref().unwrap_or_default();
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row(params![client, entry.address_key, stream], |row| row.get(0))?)
 }
 
 impl Sqlite {
@@ -90,8 +95,9 @@ impl Sqlite {
     ) -> Result<u64, StoreError> {
         self.write_alone(move |tx| {
             let client = tx.client(client_id)?;
-            let before = count(tx.connection, client)?;
+            let mut added = 0;
             for entry in &entries {
+                added += u64::from(!stands(tx.connection, client, entry)?);
                 put(
                     tx.connection,
                     client,
@@ -102,7 +108,7 @@ impl Sqlite {
             }
             let detail = format!("{} addresses", entries.len());
             tx.changed(&actor, "suppression.add", &client_id.to_string(), Some(&detail))?;
-            Ok(count(tx.connection, client)? - before)
+            Ok(added)
         })
         .await
     }
