@@ -136,7 +136,7 @@ fn is_status(text: &str) -> bool {
 fn complaint(text: &str) -> Option<Report> {
     let groups = Groups::read(text);
     let group = groups.iter().next()?;
-    let kind = fields::first(group, "feedback-type")?.to_ascii_lowercase();
+    let kind = fields::first(group, "feedback-type").filter(|kind| !kind.is_empty())?.to_ascii_lowercase();
     let bare = |text: &str| text.trim().trim_start_matches('<').trim_end_matches('>').to_owned();
     let recipients = group.iter().filter(|(name, _)| name == "original-rcpt-to");
     Some(Report::Complaint(Complaint {

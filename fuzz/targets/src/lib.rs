@@ -4,6 +4,7 @@
 use posthaste::render::template::{self, Escape, OUTPUT_BYTES_MAX};
 use posthaste::surfaces::http::json;
 use posthaste_mail::raw::{Hop, RawMessage, address_list, domains_shown};
+use posthaste_mail::report::{self, Report};
 use posthaste_mail::view::read_message;
 use posthaste_mail::{Address, HeaderName, HeaderValue, Mailbox, MessageParts, write_message};
 use posthaste_smtp::reply::ReplyParser;
@@ -75,6 +76,39 @@ pub fn mail_view(data: &[u8]) {
     for attachment in &view.attachments {
         assert!(attachment.content(data).len() <= data.len());
     }
+}
+
+/// A bounce message or complaint tells of few recipients, each with a status that is one, on one line each; and nothing is
+/// one that does not call itself a report.
+pub fn report(data: &[u8]) {
+    let Some(found) = report::read(data) else { return };
+    let lower = data.to_ascii_lowercase();
+    assert!(
+        lower.windows(9).any(|word| word == b"multipart") && lower.windows(6).any(|word| word == b"report")
+    );
+    let is_line = |text: &str| !text.contains(['\r', '\n']);
+    match found {
+        Report::Delivery(recipients) => {
+            assert!((1..=100).contains(&recipients.len()), "{}", recipients.len());
+            for one in recipients {
+                let parts: Vec<&str> = one.status.split('.').collect();
+                assert!(
+                    matches!(parts[..], ["2" | "4" | "5", subject, detail] if number(subject) && number(detail))
+                );
+                let texts = [one.original.as_deref(), Some(one.last.as_str()), one.diagnostic.as_deref()];
+                assert!(texts.into_iter().flatten().all(is_line), "{one:?}");
+            }
+        }
+        Report::Complaint(complaint) => {
+            assert!(!complaint.kind.is_empty() && is_line(&complaint.kind), "{complaint:?}");
+            assert!(complaint.recipients.len() <= 100);
+            assert!(complaint.recipients.iter().chain(&complaint.return_path).all(|text| is_line(text)));
+        }
+    }
+}
+
+fn number(text: &str) -> bool {
+    (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What we take as JSON, everybody takes as JSON and reads the same.
@@ -265,6 +299,27 @@ mod tests {
                  Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n--b--\r\n",
                 "Content-Type: text/plain; charset*=utf-8''latin1\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n",
                 "Content-Disposition: attachment; filename*0*=utf-8''%c3; filename*1=\"b\"\r\n\r\n=3D=\r\n",
+            ],
+        );
+    }
+
+    #[test]
+    fn reports() {
+        smoke(
+            report,
+            &[
+                "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\
+                 Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n\
+                 Final-Recipient: rfc822; new@client.com\r\nOriginal-Recipient: rfc822;<gone@client.com>\r\n\
+                 Action: failed\r\nStatus: 5.1.1 (gone)\r\nDiagnostic-Code: smtp; 550 5.1.1\r\n  no such user\r\n\r\n\
+                 Final-Recipient: utf-8; s@client.com\r\nAction: Delayed\r\nStatus: 4.4.1\r\n\r\n--b--\r\n",
+                "Content-Type: multipart/report; report-type=feedback-report; boundary=\"b\"\r\n\r\n--b\r\n\
+                 Content-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nUser-Agent: x/1\r\nVersion: 1\r\n\
+                 Original-Mail-From: <b-1@return.example>\r\nOriginal-Rcpt-To: <user@client.com>\r\n\r\n--b\r\n\
+                 Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n--b--\r\n",
+                "Content-Type: MULTIPART/REPORT; boundary=b\n\n--b\nContent-Type: message/global-delivery-status\n\
+                 Content-Transfer-Encoding: base64\n\nQWN0aW9uOiBmYWlsZWQKU3RhdHVzOiA1LjEuMQo=\n--b--",
+                "Status: 5.1.1\r\n\r\nAction: failed\r\n\r\nAction: expanded\r\nStatus: 2.0.0\r\n",
             ],
         );
     }
