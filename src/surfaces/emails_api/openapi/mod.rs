@@ -5,6 +5,7 @@
 
 mod operations;
 mod page;
+mod provider_operations;
 mod webhook_operations;
 
 pub use operations::{Body, Operation};
@@ -18,7 +19,8 @@ const SCHEMAS: &str = include_str!("schemas.json");
 
 /// Every operation of the surface.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    operations::OPERATIONS.iter().chain(webhook_operations::OPERATIONS)
+    let all = operations::OPERATIONS.iter().chain(webhook_operations::OPERATIONS);
+    all.chain(provider_operations::OPERATIONS)
 }
 
 /// The document. The same on every server of a version.
@@ -60,6 +62,7 @@ fn tags() -> Value {
         {"name": "events", "description": "What became of the mail: called to you, streamed, or fetched."},
         {"name": "templates", "description": "Texts with variables, in versions."},
         {"name": "suppressions", "description": "Addresses that are not written to."},
+        {"name": "news", "description": "Called by mail providers; the signature is the credential, and there is no limit."},
         {"name": "administration", "description": "Clients, keys, domains and the audit; permission `admin`."},
         {"name": "documentation", "description": "This document."},
     ])
@@ -79,9 +82,9 @@ fn describe(operation: &Operation) -> Value {
         let permission = operation.permission.replace(" or ", "` or `");
         shown["description"] = format!("Needs the permission `{permission}`.").into();
     }
-    if let Body::Json(schema) | Body::Optional(schema) = operation.body {
+    if let Body::Json(schema) | Body::Optional(schema) | Body::News(schema) = operation.body {
         shown["requestBody"] = json!({
-            "required": operation.body == Body::Json(schema),
+            "required": operation.body != Body::Optional(schema),
             "content": {"application/json": {"schema": reference(schema)}},
         });
     }
@@ -112,8 +115,10 @@ fn headers() -> Value {
 
 /// The head of one answer.
 fn headers_of(operation: &Operation, status: u16, schema: &str) -> Value {
-    let mut names =
-        vec!["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Correlation-Id"];
+    let mut names = vec!["X-Correlation-Id"];
+    if !matches!(operation.body, Body::News(_)) {
+        names.extend(["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]);
+    }
     if status == 429 || status == 503 {
         names.push("Retry-After");
     }
@@ -190,6 +195,11 @@ fn parameters(operation: &Operation) -> Value {
             "description": "The same key and request is answered with the first answer for 24 h.",
         }));
     }
+    for (name, meaning) in provider_operations::signature_headers(operation) {
+        all.push(json!({
+            "name": name, "in": "header", "required": true, "schema": {"type": "string"}, "description": meaning,
+        }));
+    }
     if operation.id == "streamEvents" {
         all.push(json!({
             "name": "Last-Event-ID", "in": "header", "required": false,
@@ -248,7 +258,17 @@ impl Operation {
         if self.path.contains('{') {
             kinds.push(problem::NOT_FOUND);
         }
-        if self.body != Body::None {
+        if let Body::News(_) = self.body {
+            kinds.extend([
+                problem::UNAUTHORIZED,
+                problem::BAD_REQUEST,
+                problem::REQUEST_TIMEOUT,
+                problem::PAYLOAD_TOO_LARGE,
+                problem::UNSUPPORTED_MEDIA_TYPE,
+                problem::OVERLOADED,
+                problem::STORE_UNAVAILABLE,
+            ]);
+        } else if self.body != Body::None {
             kinds.extend([
                 problem::MALFORMED_JSON,
                 problem::REQUEST_TIMEOUT,

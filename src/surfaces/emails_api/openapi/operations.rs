@@ -11,6 +11,8 @@ pub enum Body {
     Json(&'static str),
     /// The same, or nothing at all.
     Optional(&'static str),
+    /// A provider's news of the named shape: it is not judged field by field, its signature is.
+    News(&'static str),
 }
 
 /// One operation.

@@ -4,7 +4,7 @@ use super::Postgres;
 use super::append::storable;
 use super::columns::{at, first_id};
 use super::rows::{id_at, time_at, uuid_of};
-use super::session::Session;
+use super::session::{Session, Value};
 use super::state::{Changes, STATE_COLUMNS, State};
 use super::suppressions::suppress_by_news;
 use super::trouble::Trouble;
@@ -69,9 +69,9 @@ impl Postgres {
                     WHERE client_id = c.id AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3
                 ) e WHERE e.provider = ANY($4) AND e.sent_at >= $5 AND e.sent_at < $6)";
             let [from, until] = [span.from.millis(), span.until.millis()];
-            let found =
-                db.one(sql, &[&first_id(from), &first_id(until), &LOOKED_AT, transports, &from, &until]);
-            at(&found.await?, 0)
+            let of: [Value<'_>; 6] =
+                [&first_id(from), &first_id(until), &LOOKED_AT, transports, &from, &until];
+            at(&db.one(sql, &of).await?, 0)
         })
         .await
     }
