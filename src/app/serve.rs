@@ -233,6 +233,7 @@ async fn start_dispatch(app: &App, roles: Roles, seat: &str, tasks: &Tasks) -> R
         renderer: app.renderer.clone(),
         routes: app.routes.clone(),
         ways: app.ways()?,
+        shared_limits: app.cache.as_ref().map(|_| app.limits.clone()),
         settings,
         identity: Identity { node: format!("{host}:{data}:{seat}"), host, roles: roles.words() },
         clock: app.clock.clone(),

@@ -84,14 +84,14 @@ impl Worker {
         let left_out = match self.leave_out(&job.held.claim, &mut due).await {
             Ok(left_out) => left_out,
             Err(error) => {
-                self.lanes.give_back(lane, &job.route, Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now()).await;
                 let reason = format!("the suppression list cannot be read: {error}");
                 self.put_off(job, lane.name(), reason, LANE_FULL_PAUSE);
                 return;
             }
         };
         if due.is_empty() && !left_out.is_empty() {
-            self.lanes.give_back(lane, &job.route, Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now()).await;
             let outcome = Outcome::Tried { provider_message_id: None, recipients: left_out };
             self.settle(job, lane.name(), outcome, (started, Some(permit)));
             return;
@@ -99,7 +99,7 @@ impl Worker {
         let message = match self.render(&job, &due).await {
             Ok(message) => message,
             Err(outcome) => {
-                self.lanes.give_back(lane, &job.route, Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now()).await;
                 self.settle(
                     job,
                     lane.name(),
@@ -112,7 +112,7 @@ impl Worker {
         self.faults.crash_at(FaultPoint::Rendered);
         let admission = lane.breaker.admit(Instant::now());
         if let Admission::Wait(_) = admission {
-            self.lanes.give_back(lane, &job.route, Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now()).await;
             self.assign(job);
             return;
         }
@@ -122,7 +122,7 @@ impl Worker {
         let outcome = self.send(lane, &job, &message, &due).await;
         let report = judge(&outcome);
         if report == Report::Unused {
-            self.lanes.give_back(lane, &job.route, Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now()).await;
         }
         if let Some(phase) = lane.breaker.report(admission, report, Instant::now()) {
             self.announce(lane, phase, trouble(&outcome));
@@ -137,13 +137,13 @@ impl Worker {
             biased;
             permit = Arc::clone(&self.permits).acquire_owned() => permit,
             () = self.stopping.cancelled() => {
-                self.lanes.give_back(lane, &job.route, Instant::now());
+                self.lanes.give_back(lane, &job.route, Instant::now()).await;
                 self.finish(Finished::NotBegun(job.held));
                 return None;
             }
         };
         if !job.held.lease.still_held() {
-            self.lanes.give_back(lane, &job.route, Instant::now());
+            self.lanes.give_back(lane, &job.route, Instant::now()).await;
             self.give_up_claim(job);
             return None;
         }
@@ -154,7 +154,7 @@ impl Worker {
     /// Waits for a place under the transport's rate; a long wait is spent in the store.
     async fn wait_for_rate(&self, lane: &Lane, job: Job) -> Option<Job> {
         loop {
-            let Err((wait, reason)) = self.lanes.admit(lane, &job.route, Instant::now()) else {
+            let Err((wait, reason)) = self.lanes.admit(lane, &job.route, Instant::now()).await else {
                 return Some(job);
             };
             if wait > PATIENCE {

@@ -5,6 +5,7 @@ use super::backlog::Backlog;
 use super::breaker::{Breaker, BreakerSettings, Phase};
 use super::held::HeldClaim;
 use super::settings::{DispatchSettings, Way};
+use super::shared_rates::SharedRates;
 use super::throttle::Throttle;
 use crate::routing::{RouteDecision, RouteReason};
 use crate::transports::Transport;
@@ -47,6 +48,8 @@ struct LastSaid(Mutex<Option<Instant>>);
 pub(super) struct Lanes {
     each: Vec<Arc<Lane>>,
     by_rule: Vec<Throttle>,
+    /// The same limits over all nodes.
+    shared: Option<SharedRates>,
 }
 
 /// Where an email can go now.
@@ -62,11 +65,10 @@ pub(super) enum Opening {
 
 impl Lane {
     fn new(way: Way, breaker: BreakerSettings, waiting_max: usize, in_flight_max: usize) -> Self {
-        let quota = way.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
         Self {
+            throttle: Throttle::new(way.limits()),
             transport: way.transport,
             breaker: Breaker::new(breaker),
-            throttle: Throttle::new(way.rate.into_iter().chain(quota)),
             backlog: Backlog::new(waiting_max),
             max_in_flight: way.max_in_flight.clamp(1, in_flight_max),
             stands_in: LastSaid::default(),
@@ -110,14 +112,19 @@ impl Lanes {
     /// `held_max`: more than what is taken in before room is asked for again, so that nothing is moved about. Several
     /// share it. Of the emails on their way at once each leaves at least one to every other, so that one that hangs
     /// does not stop them.
-    pub fn new(ways: Vec<Way>, rule_limits: Vec<Vec<Rate>>, settings: &DispatchSettings) -> Self {
+    pub fn new(
+        ways: Vec<Way>,
+        rule_limits: Vec<Vec<Rate>>,
+        shared: Option<SharedRates>,
+        settings: &DispatchSettings,
+    ) -> Self {
         let held_max = settings.held_max;
         let in_flight_max = settings.workers.saturating_sub(ways.len().saturating_sub(1)).max(1);
         let outward = ways.iter().filter(|way| way.transport.is_outward()).count();
         let waiting_max = if outward > 1 { held_max / outward } else { held_max - held_max / 16 };
         let lane = |way| Arc::new(Lane::new(way, settings.breaker, waiting_max, in_flight_max));
         let by_rule = rule_limits.into_iter().map(Throttle::new).collect();
-        Self { each: ways.into_iter().map(lane).collect(), by_rule }
+        Self { each: ways.into_iter().map(lane).collect(), by_rule, shared }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Lane>> {
@@ -126,21 +133,42 @@ impl Lanes {
 
     /// Takes a place under the limits of the rule that led to `lane`, and under those of the transport; or says how long
     /// until there may be one, and what is used up.
-    pub fn admit(&self, lane: &Lane, route: &RouteDecision, now: Instant) -> Result<(), (Duration, String)> {
+    pub async fn admit(
+        &self,
+        lane: &Lane,
+        route: &RouteDecision,
+        now: Instant,
+    ) -> Result<(), (Duration, String)> {
         let rule = self.rule(route);
+        let of_rule = |number: usize| format!("the rate of route {number} is reached");
+        let of_transport = || format!("the rate of transport {} is reached", lane.name());
         if let Some((number, throttle)) = rule {
-            throttle.admit(now).map_err(|wait| (wait, format!("the rate of route {number} is reached")))?;
+            throttle.admit(now).map_err(|wait| (wait, of_rule(number)))?;
         }
         lane.throttle.admit(now).map_err(|wait| {
             if let Some((_, throttle)) = rule {
                 throttle.give_back(now);
             }
-            (wait, format!("the rate of transport {} is reached", lane.name()))
+            (wait, of_transport())
+        })?;
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let number = rule.map(|(number, _)| number);
+        shared.admit(lane.name(), number).await.map_err(|full| {
+            self.give_back_here(lane, route, now);
+            let reason = number.filter(|_| full.of_rule).map_or_else(of_transport, of_rule);
+            (full.wait, reason)
         })
     }
 
     /// Gives back a place that was not used.
-    pub fn give_back(&self, lane: &Lane, route: &RouteDecision, now: Instant) {
+    pub async fn give_back(&self, lane: &Lane, route: &RouteDecision, now: Instant) {
+        self.give_back_here(lane, route, now);
+        if let Some(shared) = &self.shared {
+            shared.give_back(lane.name(), self.rule(route).map(|(number, _)| number)).await;
+        }
+    }
+
+    fn give_back_here(&self, lane: &Lane, route: &RouteDecision, now: Instant) {
         lane.throttle.give_back(now);
         if let Some((_, throttle)) = self.rule(route) {
             throttle.give_back(now);

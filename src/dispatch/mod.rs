@@ -16,6 +16,7 @@ mod lane;
 mod record;
 mod rounds;
 mod settings;
+mod shared_rates;
 mod suppressed;
 mod throttle;
 mod wall;
@@ -32,6 +33,7 @@ use crate::base::clock::Clock;
 use crate::base::metrics::{BreakerState, Metrics};
 use crate::base::tasks::Tasks;
 use crate::base::trace::Traces;
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::queue::Queue;
 use crate::render::Renderer;
@@ -42,6 +44,7 @@ use lane::Lanes;
 use posthaste_model::WorkerId;
 use posthaste_model::fault::Faults;
 use posthaste_store::{Store, StoreError};
+use shared_rates::SharedRates;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -65,6 +68,8 @@ pub struct DispatchParts {
     pub routes: Routes,
     /// The transports.
     pub ways: Vec<Way>,
+    /// Where the limits of transports and routes are counted over all nodes, if these share a cache.
+    pub shared_limits: Option<Limits>,
     /// Durations and bounds.
     pub settings: DispatchSettings,
     /// Who this worker is.
@@ -126,13 +131,16 @@ impl Dispatch {
         // A little less than what the others wait for, so that this process stops before they begin.
         let pulse = Pulse::new(settings.dead_after.mul_f64(0.8));
         let (finished, outcomes) = mpsc::unbounded_channel();
+        let rules = parts.routes.limits();
+        let share = |limits| SharedRates::new(limits, clock.clone(), &parts.ways, &rules);
+        let shared = parts.shared_limits.map(share);
         let worker = Arc::new(Worker {
             behind: AtomicUsize::new(0),
             permits: Arc::new(Semaphore::new(settings.workers.clamp(1, Semaphore::MAX_PERMITS))),
             id,
             node: record.node.clone(),
             hopper: queue.attach(id, settings.lease, &tasks),
-            lanes: Lanes::new(parts.ways, parts.routes.limits(), &settings),
+            lanes: Lanes::new(parts.ways, rules, shared, &settings),
             holdings: Holdings::new(settings.held_max, pulse.clone()),
             pulse,
             traces: parts.traces,

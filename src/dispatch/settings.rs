@@ -13,10 +13,18 @@ pub struct Way {
     pub transport: Transport,
     /// Attempts in flight at once.
     pub max_in_flight: usize,
-    /// At most so many messages in a time, in this process.
+    /// At most so many messages in a time: by this process, and by all nodes that share a cache.
     pub rate: Option<Rate>,
-    /// At most so many messages in any 24 hours, in this process.
+    /// At most so many messages in any 24 hours, alike.
     pub daily_quota: Option<u32>,
+}
+
+impl Way {
+    /// Both limits.
+    pub(super) fn limits(&self) -> impl Iterator<Item = Rate> + use<> {
+        let quota = self.daily_quota.map(|count| Rate::per_seconds(count, 86_400));
+        self.rate.into_iter().chain(quota)
+    }
 }
 
 /// Who this worker is to the others.

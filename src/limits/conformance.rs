@@ -39,6 +39,7 @@ pub fn engine_keeps_its_word(limits: &Limits, runtime: &Runtime) {
     a_large_limit_gives_room_back_by_slots(limits);
     a_lowered_limit_and_a_clock_set_back(limits);
     all_or_nothing(limits);
+    what_is_given_back_can_be_taken_again(limits);
     failures_block_until_they_are_old(limits);
     scopes_and_keys_are_apart(limits);
 }
@@ -120,6 +121,33 @@ fn all_or_nothing(limits: &Bench<'_>) {
     let other = (LimitKey::number(Scope::Credential, 3), Rate::per_seconds(5, 60));
     let stands = limits.now(limits.admit(&[other, both[0]], at(1))).unwrap();
     assert_eq!(stands.iter().map(|stand| stand.remaining).collect::<Vec<_>>(), [4, 7]);
+}
+
+fn what_is_given_back_can_be_taken_again(limits: &Bench<'_>) {
+    let few = (LimitKey::text(Scope::Transport, "few"), Rate::per_seconds(2, 60));
+    let many = (LimitKey::text(Scope::Transport, "many"), Rate::per_seconds(2000, 86_400));
+    let both = [few, many];
+    let stands = |ms| both.map(|(key, rate)| limits.now(limits.peek(key, rate, at(ms))).remaining);
+    limits.now(limits.give_back(&both, at(0)));
+    assert_eq!(stands(0), [2, 2000], "nothing was counted");
+    for ms in [0, 1] {
+        assert!(limits.now(limits.admit(&both, at(ms))).is_ok());
+    }
+    assert!(limits.now(limits.admit(&both, at(2))).is_err());
+    limits.now(limits.give_back(&both, at(3)));
+    assert_eq!(stands(3), [1, 1999]);
+    assert!(limits.now(limits.admit(&both, at(4))).is_ok());
+    assert!(limits.now(limits.admit(&both, at(5))).is_err());
+    for ms in [6, 7] {
+        limits.now(limits.give_back(&both, at(ms)));
+    }
+    assert_eq!(stands(8), [2, 2000]);
+    // The first left its window: what is given back is one that still counts.
+    assert!(limits.now(limits.admit(&both, at(10))).is_ok());
+    assert!(limits.now(limits.admit(&both, at(30_000))).is_ok());
+    limits.now(limits.give_back(&both, at(60_010)));
+    assert_eq!(stands(60_010), [2, 1999]);
+    limits.now(limits.give_back(&[], at(9)));
 }
 
 fn failures_block_until_they_are_old(limits: &Bench<'_>) {

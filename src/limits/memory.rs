@@ -56,6 +56,13 @@ impl MemoryLimits {
         Ok(decisions)
     }
 
+    /// As [`super::Limits::give_back`].
+    pub fn give_back(&self, limits: &[(LimitKey<'_>, Rate)]) {
+        for (key, _) in limits {
+            self.uncount(*key);
+        }
+    }
+
     fn peek(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
         let (shard, hash) = self.place(key);
         match self.lock(shard).get_mut(&hash) {

@@ -189,6 +189,15 @@ impl Limits {
         }
     }
 
+    /// Takes back what [`Self::admit`] counted for what then did not happen: the request counted last, of each key.
+    pub async fn give_back(&self, limits: &[(LimitKey<'_>, Rate)], now: Timestamp) {
+        match &self.0 {
+            Engine::Memory(memory) => memory.give_back(limits),
+            Engine::Shared(_) if limits.is_empty() => {}
+            Engine::Shared(shared) => shared.give_back(limits, now).await,
+        }
+    }
+
     /// How `key` stands at `now`, without counting.
     pub async fn peek(&self, key: LimitKey<'_>, rate: Rate, now: Timestamp) -> Decision {
         self.judge_one(key, rate, false, now).await

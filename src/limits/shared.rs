@@ -15,6 +15,14 @@ use std::fmt;
 /// What the metrics call it.
 const LIMITS: &str = "limits";
 
+/// What the script is to do.
+#[derive(Clone, Copy)]
+enum Step {
+    GiveBack = -1,
+    Look = 0,
+    Count = 1,
+}
+
 /// The engine.
 pub struct SharedLimits {
     cache: SharedCache,
@@ -55,6 +63,14 @@ impl SharedLimits {
         judged
     }
 
+    /// As [`super::Limits::give_back`].
+    pub async fn give_back(&self, limits: &[(LimitKey<'_>, Rate)], now: Timestamp) {
+        self.memory.give_back(limits);
+        if self.run(limits, Step::GiveBack, now).await.is_none() {
+            self.metrics.cache_missed(LIMITS);
+        }
+    }
+
     pub async fn forget(&self, key: LimitKey<'_>) {
         self.memory.forget(key);
         let name = self.key(key);
@@ -67,15 +83,18 @@ impl SharedLimits {
     }
 
     async fn ask(&self, limits: &[(LimitKey<'_>, Rate)], count: bool, now: Timestamp) -> Option<Judged> {
+        let step = if count { Step::Count } else { Step::Look };
+        read(&self.run(limits, step, now).await?, limits)
+    }
+
+    async fn run(&self, limits: &[(LimitKey<'_>, Rate)], step: Step, now: Timestamp) -> Option<Vec<i64>> {
         let mut call = self.script.prepare_invoke();
-        call.arg((self.told)(now)).arg(u8::from(count));
+        call.arg((self.told)(now)).arg(step as i8);
         for (key, rate) in limits {
             call.key(self.key(*key)).arg(rate.count).arg(window_ms(*rate)).arg(slot_ms(*rate));
         }
         let call = &call;
-        let answer: Vec<i64> =
-            self.cache.call(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
-        read(&answer, limits)
+        self.cache.call(|mut connection| async move { call.invoke_async(&mut connection).await }).await
     }
 
     fn key(&self, key: LimitKey<'_>) -> String {

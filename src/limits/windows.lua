@@ -4,7 +4,7 @@
 -- KEYS       one hash per limit: n (requests counted), h and t (first slot, slot behind the last), and a field per
 --            slot, "newest,count"
 -- ARGV[1]    the time in milliseconds; empty: this server's own, so that the nodes' clocks do not matter
--- ARGV[2]    1: count what is allowed
+-- ARGV[2]    1: count what is allowed; -1: take back what was counted last, of each key
 -- ARGV[3..]  for each key: limit, window in milliseconds, milliseconds that share a slot
 -- Answers {refusing key or 0, time, then remaining and the time at which there is room: of the refusing key, or of all}
 --
@@ -84,6 +84,28 @@ local function count(state)
   end
   put(state.key, state.t, now, 1)
   state.t = state.t + 1
+end
+
+local function uncount(state)
+  if state.h == state.t then return end
+  local newest, counted = slot(state.key, state.t - 1)
+  if counted > 1 then
+    put(state.key, state.t - 1, newest, counted - 1)
+  else
+    redis.call('HDEL', state.key, state.t - 1)
+    state.t = state.t - 1
+  end
+  state.n = state.n - 1
+  state.changed = true
+end
+
+if ARGV[2] == '-1' then
+  for index, key in ipairs(KEYS) do
+    local state = look(key, 3 * index)
+    uncount(state)
+    keep(state)
+  end
+  return {0, now}
 end
 
 local states, refusing = {}, 0

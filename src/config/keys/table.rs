@@ -164,8 +164,8 @@ pub static KEYS: &[Key] = &[
 
     transport(&[], "kind", Kind::Choice(&["smtp", "sendgrid", "mailgun", "ses", "graph", "inbox"]), "", "What it speaks; may be left out when the transport is named like its kind."),
     transport(&[], "max_connections", Kind::Number, "20", "Connections or requests open at once."),
-    transport(&[], "rate", Kind::Rate, "", "The most it is given in a time, by each process."),
-    transport(&[], "daily_quota", Kind::Number, "", "The most it is given in any 24 hours, by each process in one life."),
+    transport(&[], "rate", Kind::Rate, "", "The most it is given in a time, by all nodes that share a cache, else by each process."),
+    transport(&[], "daily_quota", Kind::Number, "", "The most it is given in any 24 hours, by all nodes that share a cache, else by each process in one life."),
     transport(SMTP, "host", Kind::Text, "", "The relay's name or address."),
     transport(SMTP, "port", Kind::Number, "by encryption", "The relay's port: 25 for none, 587 for starttls, 465 for tls."),
     transport(SMTP, "encryption", Kind::Choice(&["none", "starttls", "tls"]), "by port", "465 is tls, 587 and no port starttls, any other none."),
@@ -198,6 +198,6 @@ pub static KEYS: &[Key] = &[
     key("routes", "priority", Kind::List, "", "Takes mail of these priorities (1 to 5)."),
     key("routes", "transports", Kind::List, "", "Transports, tried in this order."),
     key("routes", "weights", Kind::List, "", "Shares of the transports, one number each; without them the first one takes all while it works."),
-    key("routes", "rate", Kind::Rate, "", "The most that goes by this route in a time, by each process; more waits."),
-    key("routes", "daily_quota", Kind::Number, "", "The most that goes by this route in any 24 hours, by each process in one life; more waits."),
+    key("routes", "rate", Kind::Rate, "", "The most that goes by this route in a time, by all nodes that share a cache, else by each process; more waits."),
+    key("routes", "daily_quota", Kind::Number, "", "The most that goes by this route in any 24 hours, by all nodes that share a cache, else by each process in one life; more waits."),
 ];

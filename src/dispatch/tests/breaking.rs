@@ -2,6 +2,7 @@
 
 use super::stage::{BACKOFF, Stage, reach};
 use crate::dispatch::{BreakerSettings, Phase};
+use crate::limits::Limits;
 use crate::routing::{RouteRule, Routes};
 use crate::transports::{LeaseGuard, Outgoing, Pulse, SmtpTransport, Transport};
 use posthaste_model::email::Priority;
@@ -227,4 +228,23 @@ async fn mail_far_over_its_rate_goes_back_to_the_store() {
     assert_eq!(record.error.as_deref(), Some("the rate of transport smtp is reached"));
     assert_eq!(relay.messages().len(), 1);
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_nodes_count_together_holds_for_a_node_that_has_just_begun() {
+    let (relay, mut stage) = Stage::scripted(Script::accepting()).await;
+    stage.rate = Some(Rate::per_seconds(2, 3600));
+    stage.shared_limits = Some(Limits::memory());
+    let first = stage.start_on("a").await;
+    for _ in 0..2 {
+        let id = stage.send(&["ann@b.example"]).await;
+        stage.until(id, |r| r.status == Status::Sent).await;
+    }
+    first.stop().await;
+    let second = stage.start_on("b").await;
+    let id = stage.send(&["ann@b.example"]).await;
+    let waiting = stage.until(id, |r| r.error.is_some() && r.status == Status::Queued).await;
+    assert_eq!(waiting.error.as_deref(), Some("the rate of transport smtp is reached"));
+    assert_eq!((waiting.attempts, relay.messages().len()), (0, 2));
+    second.stop().await;
 }

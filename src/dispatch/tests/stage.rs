@@ -7,6 +7,7 @@ use crate::base::tasks::Tasks;
 use crate::base::vault::Vault;
 use crate::blobs::Blobs;
 use crate::dispatch::{Dispatch, DispatchParts, DispatchSettings, Identity, Way};
+use crate::limits::Limits;
 use crate::live::Live;
 use crate::queue::{Queue, Ring};
 use crate::render::Renderer;
@@ -41,6 +42,7 @@ pub struct Stage {
     pub faults: Faults,
     pub in_flight: usize,
     pub rate: Option<Rate>,
+    pub shared_limits: Option<Limits>,
     relays: Vec<(&'static str, ConnectSettings)>,
     blobs: Blobs,
     chance: Chance,
@@ -122,6 +124,7 @@ impl Stage {
             faults: Faults::none(),
             in_flight: 8,
             rate: None,
+            shared_limits: None,
             store,
             relays,
             blobs,
@@ -185,6 +188,7 @@ impl Stage {
             renderer: Renderer::new(self.store.clone(), self.blobs.clone(), self.vault()),
             routes: self.routes.clone(),
             ways: self.ways(),
+            shared_limits: self.shared_limits.clone(),
             settings: self.settings.clone(),
             identity: Identity { node: node.into(), host: "localhost".into(), roles: "worker".into() },
             clock: self.clock.clone(),
