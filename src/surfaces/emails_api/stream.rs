@@ -6,21 +6,17 @@
 
 use super::{EmailsApi, refusals};
 use crate::auth::{Caller, Freshness};
-use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
+use crate::surfaces::http::{event_stream, exchange};
 use crate::webhooks::message::{body, public_name};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
-use http_body::Frame;
 use posthaste_model::credential::Permission;
 use posthaste_store::ClientEvent;
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -79,12 +75,7 @@ async fn start(api: &EmailsApi, caller: Caller, headers: &HeaderMap) -> Result<R
         }
         drop(seat);
     });
-    let mut response = Response::new(Body::new(EventBody { chunks }));
-    let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(event_stream::of_chunks(chunks))
 }
 
 fn not_an_event_id() -> Problem {
@@ -198,21 +189,4 @@ fn shown(found: &ClientEvent) -> Option<String> {
     let mut text = String::with_capacity(256);
     write!(text, "id: {}\nevent: {kind}\ndata: {}\n\n", found.event.id, body(found, kind)).ok()?;
     Some(text)
-}
-
-/// The chunks as a body.
-struct EventBody {
-    chunks: mpsc::Receiver<Bytes>,
-}
-
-impl http_body::Body for EventBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
-    }
 }

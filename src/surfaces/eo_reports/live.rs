@@ -3,21 +3,17 @@
 
 use super::{Answer, EoReports};
 use crate::auth::SignedIn;
+use crate::surfaces::http::event_stream;
 use crate::surfaces::web::visitor::Visitor;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Request, StatusCode};
-use http_body::Frame;
+use http::{Request, StatusCode};
 use posthaste_model::user::Role;
 use posthaste_store::{EoFilter, StoreError};
-use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -42,11 +38,7 @@ pub(super) async fn open(State(reports): State<EoReports>, request: Request<Body
         return super::data::refusal(&visitor, StatusCode::SERVICE_UNAVAILABLE, "too_many_streams");
     };
     let (sender, chunks) = mpsc::channel(1);
-    let mut response = visitor.finish(Response::new(Body::new(News { chunks })));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let response = visitor.finish(event_stream::of_chunks(chunks));
     let (inside, stop) = (reports.clone(), reports.tasks.token());
     reports.tasks.spawn("eo.live", async move {
         tokio::select! {
@@ -103,22 +95,5 @@ impl EoReports {
             outcome.map(|outcome| (outcome.status, outcome.attempts, &outcome.error)).hash(&mut hasher);
         }
         Ok(hasher.finish())
-    }
-}
-
-/// The stream's body.
-struct News {
-    chunks: mpsc::Receiver<Bytes>,
-}
-
-impl http_body::Body for News {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.chunks.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
     }
 }

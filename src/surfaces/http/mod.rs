@@ -9,6 +9,7 @@ pub mod answer;
 pub mod body;
 pub mod client_address;
 pub mod edge;
+pub mod event_stream;
 pub mod exchange;
 pub mod folding;
 pub mod form;
