@@ -1,10 +1,10 @@
 //! The way into `POST /send`: key, limit, then the call; and its way out, with the figures of the limit.
 
 use super::{Aegis, AegisError};
-use crate::auth::{AuthError, Caller, Freshness};
-use crate::limits::{Decision, LimitKey, Scope};
+use crate::auth::{AuthError, Freshness};
+use crate::limits::{LimitKey, Scope};
+use crate::surfaces::http::admission::{self, Answered, Entered};
 use crate::surfaces::http::exchange::Exchange;
-use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName};
 
@@ -14,27 +14,6 @@ pub(super) const SURFACE: &str = "aegis";
 pub(super) const ENDPOINT: &str = "aegis/send";
 /// Where the key stands.
 pub(in crate::surfaces) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-
-/// What a call that usually commits has to say.
-pub(super) enum Answered {
-    /// Stored: the commit found the key good.
-    Committed(Response),
-    /// Nothing was stored.
-    Uncommitted(Response),
-}
-
-/// A caller that was let in, with how it stands against its limit.
-pub(super) struct Entered {
-    pub caller: Caller,
-    decision: Decision,
-}
-
-impl Entered {
-    /// How the caller stands against its limit, as a sentence.
-    pub fn limits(&self) -> String {
-        format!("{} of {} requests left", self.decision.remaining, self.decision.limit)
-    }
-}
 
 impl Aegis {
     /// Lets a caller in and counts the request: 401 for a key that does not work, 429 over a limit, which is not counted.
@@ -59,17 +38,9 @@ impl Aegis {
             None => (LimitKey::both(Scope::Endpoint, id, ENDPOINT), self.per_key),
         };
         let address = (LimitKey::address(Scope::Address, exchange.client_address()), self.per_address);
-        match self.limits.admit(&[own, address], self.clock.now()).await {
-            // The figures shown are the key's own: the address's belong to everyone behind it.
-            Ok(stands) => match stands.first() {
-                Some(decision) => Ok(Entered { caller, decision: *decision }),
-                None => Err(AegisError::internal()),
-            },
-            Err((place, refused)) => {
-                self.metrics.rate_limited(if place == 0 { "key" } else { "ip" });
-                Err(AegisError::too_many(&refused))
-            }
-        }
+        let stand = admission::admit(&self.limits, &self.metrics, [own, address], self.clock.now()).await;
+        let decision = stand.map_err(|refused| AegisError::too_many(&refused))?;
+        Ok(Entered { caller, decision })
     }
 
     /// The answer of the endpoint, with the figures of the limit. Where no commit has looked whether the key still works,
@@ -83,15 +54,8 @@ impl Aegis {
         if let Err(error) = &outcome {
             self.metrics.refused(SURFACE, error.code());
         }
-        let outcome = match outcome {
-            Ok(Answered::Committed(response)) => Ok(response),
-            Ok(Answered::Uncommitted(response)) => self.still_good(headers).await.map(|()| response),
-            Err(error) => Err(self.still_good(headers).await.err().unwrap_or(error)),
-        };
-        let mut response = outcome.unwrap_or_else(|error| error.into_response(self.clock.now()));
-        // This request was let in, also when it was the last one for now.
-        rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..entered.decision });
-        response
+        let outcome = admission::confirm(outcome, self.still_good(headers)).await;
+        entered.finish(outcome.unwrap_or_else(|error| error.into_response(self.clock.now())))
     }
 
     /// Nobody that is known: counted by address, so that a key that people chose is not found by trying.

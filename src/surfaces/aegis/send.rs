@@ -1,8 +1,9 @@
 //! `POST /send` with an API key.
 
-use super::entry::{Answered, ENDPOINT, Entered, SURFACE};
+use super::entry::{ENDPOINT, SURFACE};
 use super::{Aegis, AegisError, draft};
 use crate::intake::{Accepted, IdempotencyRequest, Judged, Submission};
+use crate::surfaces::http::admission::{Answered, Entered};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::idempotency::{self, Kept};
 use crate::surfaces::http::json::{self, fingerprint};
@@ -61,7 +62,7 @@ async fn accept(
     };
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
-        limits: Some(entered.limits()),
+        limits: entered.limits(),
         idempotency,
         answer: &answer,
     };

@@ -1,11 +1,11 @@
 //! `POST /api/emails/batch`: many emails in one request, each judged on its own, or all or none.
 
-use super::entry::{Answered, Entered};
-use super::send::{SURFACE, flag, kept, note, replayed, request_of};
+use super::entry::SURFACE;
+use super::send::{flag, kept, replayed, request_of};
 use super::{EmailsApi, draft, refusals};
-use crate::auth::Freshness;
 use crate::intake::{BatchAccepted, BatchRule, IdempotencyRequest, Judged, Submission};
-use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::admission::{Answered, Entered};
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::json::reader::{FieldErrors, ObjectReader};
 use crate::surfaces::http::json::{self, Json, fingerprint};
 use crate::surfaces::http::problem::Problem;
@@ -22,15 +22,10 @@ use serde_json::json;
 /// `POST /api/emails/batch`.
 pub(super) async fn many(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let exchange = exchange::of(&parts);
-    let entered = match api.enter(&exchange, &parts.headers, Freshness::CheckedByCommit).await {
-        Ok(entered) => entered,
-        Err(refused) => return refused,
+    let work = async |exchange: &Exchange, entered: &Entered| {
+        accept_batch(&api, exchange, entered, &parts, body).await
     };
-    let answer = accept_batch(&api, &exchange, &entered, &parts, body).await;
-    note(&api, &answer);
-    let answer = api.confirm(&entered, answer).await;
-    entered.finish(&exchange, answer)
+    api.committing(&parts, work).await
 }
 
 async fn accept_batch(

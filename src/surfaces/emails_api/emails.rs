@@ -1,5 +1,6 @@
 //! `GET /api/emails/{id}` and what belongs to one email: content, raw message, cancel.
 
+use super::entry::finish;
 use super::paths::Segment;
 use super::{EmailsApi, refusals, shapes};
 use crate::auth::{Caller, Freshness};
@@ -61,7 +62,7 @@ where
         Err(refusal) => Err(refusals::problem(refusal)),
         Ok(()) => work(entered.caller.clone(), exchange.clone()).await,
     };
-    entered.finish(&exchange, answer)
+    finish(&entered, &exchange, answer)
 }
 
 /// Another client's id, a random one and text that is no id are told alike.

@@ -1,46 +1,22 @@
 //! The way into every call: credential, limits, then the call; and the figures of the limit on every answer.
-//!
-//! A call that commits is let in by what is remembered of the installation, and its commit looks whether that is still
-//! true. What such a call answers without a commit (a fault, a replay, a dry run) is looked at by [`EmailsApi::confirm`].
 
 use super::{EmailsApi, refusals};
-use crate::auth::{AuthError, Caller, Freshness};
+use crate::auth::{AuthError, Freshness};
 use crate::limits::{Decision, LimitKey, Scope};
-use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::admission::{self, Answered, Entered};
+use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::rate_headers;
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-/// What a call that usually commits has to say.
-pub(super) enum Answered {
-    /// Stored: the commit found the credential good.
-    Committed(Response),
-    /// Nothing was stored.
-    Uncommitted(Response),
-}
+/// The surface's name in metrics.
+pub(super) const SURFACE: &str = "emails";
 
-/// A caller that was let in, with how it stands against its limit.
-pub(super) struct Entered {
-    pub caller: Caller,
-    decision: Option<Decision>,
-}
-
-impl Entered {
-    /// How the caller stands against its limit, as a sentence.
-    pub fn limits(&self) -> Option<String> {
-        self.decision.map(|stand| format!("{} of {} requests left", stand.remaining, stand.limit))
-    }
-
-    /// The call's answer, or its problem, with the figures of the limit.
-    pub fn finish(&self, exchange: &Exchange, answer: Result<Response, Problem>) -> Response {
-        let mut response = answer.unwrap_or_else(|problem| with_challenge(problem).into_response(exchange));
-        if let Some(decision) = &self.decision {
-            // This request was let in, also when it was the last one for now.
-            rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..*decision });
-        }
-        response
-    }
+/// The call's answer, or its problem, with the figures of the limit.
+pub(super) fn finish(entered: &Entered, exchange: &Exchange, answer: Result<Response, Problem>) -> Response {
+    entered.finish(answer.unwrap_or_else(|problem| with_challenge(problem).into_response(exchange)))
 }
 
 /// An answer without a credential: the figures are the address's.
@@ -85,23 +61,39 @@ impl EmailsApi {
         };
         let rate = caller.credential.rate_limit.unwrap_or(self.per_key);
         let own = (LimitKey::number(Scope::Credential, caller.credential.id.as_u128()), rate);
-        match self.limits.admit(&[own, address], now).await {
-            // The figures shown are the key's own: the address's belong to everyone behind it.
-            Ok(stands) => Ok(Entered { caller, decision: stands.first().copied() }),
-            Err((place, refused)) => {
-                self.metrics.rate_limited(if place == 0 { "key" } else { "ip" });
+        match admission::admit(&self.limits, &self.metrics, [own, address], now).await {
+            Ok(decision) => Ok(Entered { caller, decision }),
+            Err(refused) => {
                 let mut response = too_many(&refused).into_response(exchange);
                 rate_headers::write(response.headers_mut(), &refused);
                 Err(response)
             }
         }
     }
-}
 
-impl EmailsApi {
+    /// Runs a call that usually commits, and answers it with the figures of the limit. What is refused is counted here;
+    /// what was accepted is counted where it is known how much it was.
+    pub(super) async fn committing(
+        &self,
+        parts: &Parts,
+        work: impl AsyncFnOnce(&Exchange, &Entered) -> Result<Answered, Problem>,
+    ) -> Response {
+        let exchange = exchange::of(parts);
+        let entered = match self.enter(&exchange, &parts.headers, Freshness::CheckedByCommit).await {
+            Ok(entered) => entered,
+            Err(refused) => return refused,
+        };
+        let answer = work(&exchange, &entered).await;
+        if let Err(problem) = &answer {
+            self.metrics.refused(SURFACE, problem.code());
+        }
+        let answer = self.confirm(&entered, answer).await;
+        finish(&entered, &exchange, answer)
+    }
+
     /// The answer, if the credential is still good where no commit has looked: a key that was revoked by another
     /// process is refused at its next request, whatever that asks.
-    pub(super) async fn confirm(
+    async fn confirm(
         &self,
         entered: &Entered,
         answer: Result<Answered, Problem>,

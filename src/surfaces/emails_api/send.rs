@@ -1,11 +1,11 @@
 //! `POST /api/emails`, its dry run, and `POST /api/emails/{id}/resend`.
 
-use super::entry::{Answered, Entered};
+use super::entry::SURFACE;
 use super::paths::Segment;
 use super::{EmailsApi, draft, refusals, shapes};
-use crate::auth::Freshness;
 use crate::intake::{Accepted, IdempotencyRequest, Judged, Submission};
-use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::admission::{Answered, Entered};
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::json::{self, Json, fingerprint};
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::{answer, media};
@@ -19,29 +19,17 @@ use posthaste_model::fault::FaultPoint;
 use posthaste_model::refusal::Refusal;
 use serde_json::json;
 
-pub(super) const SURFACE: &str = "emails";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// `POST /api/emails`.
 pub(super) async fn one(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let exchange = exchange::of(&parts);
-    let entered = match api.enter(&exchange, &parts.headers, Freshness::CheckedByCommit).await {
-        Ok(entered) => entered,
-        Err(refused) => return refused,
+    let work = async |exchange: &Exchange, entered: &Entered| {
+        accept_one(&api, exchange, entered, &parts, body).await
     };
-    let answer = accept_one(&api, &exchange, &entered, &parts, body).await;
-    note(&api, &answer);
-    let answer = api.confirm(&entered, answer).await;
+    let response = api.committing(&parts, work).await;
     api.intake.faults.crash_at(FaultPoint::Answered);
-    entered.finish(&exchange, answer)
-}
-
-/// Counts what was refused; what was accepted is counted where it is known how much it was.
-pub(super) fn note(api: &EmailsApi, answer: &Result<Answered, Problem>) {
-    if let Err(problem) = answer {
-        api.metrics.refused(SURFACE, problem.code());
-    }
+    response
 }
 
 async fn accept_one(
@@ -93,15 +81,10 @@ pub(super) async fn resend(
     request: Request<Body>,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    let exchange = exchange::of(&parts);
-    let entered = match api.enter(&exchange, &parts.headers, Freshness::CheckedByCommit).await {
-        Ok(entered) => entered,
-        Err(refused) => return refused,
+    let work = async |exchange: &Exchange, entered: &Entered| {
+        resend_one(&api, exchange, entered, &parts.headers, &id).await
     };
-    let answer = resend_one(&api, &exchange, &entered, &parts.headers, &id).await;
-    note(&api, &answer);
-    let answer = api.confirm(&entered, answer).await;
-    entered.finish(&exchange, answer)
+    api.committing(&parts, work).await
 }
 
 async fn resend_one(

@@ -4,6 +4,7 @@
 //! an event; a bell only says when to look. It closes within seconds of its credential's end, also while its reader
 //! takes nothing, and keeps little for such a reader.
 
+use super::entry::finish;
 use super::{EmailsApi, refusals};
 use crate::auth::{Caller, Freshness};
 use crate::surfaces::http::problem::{self, Problem};
@@ -50,7 +51,7 @@ pub(super) async fn open(State(api): State<EmailsApi>, request: Request<Body>) -
         Err(refusal) => Err(refusals::problem(refusal)),
         Ok(()) => start(&api, entered.caller.clone(), &parts.headers).await,
     };
-    entered.finish(&exchange, answer)
+    finish(&entered, &exchange, answer)
 }
 
 async fn start(api: &EmailsApi, caller: Caller, headers: &HeaderMap) -> Result<Response, Problem> {

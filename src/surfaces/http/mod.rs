@@ -5,6 +5,7 @@
 //! client's address, the router finds the surface, the surface asks [`body`] for the bytes and [`json`] for their
 //! meaning, and answers; [`edge`] adds what every answer carries.
 
+pub mod admission;
 pub mod answer;
 pub mod body;
 pub mod client_address;

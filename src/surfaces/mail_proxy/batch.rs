@@ -1,12 +1,13 @@
 //! `POST /api/v1/mail/send/batch`: each mail is judged on its own; the good ones are stored in one commit.
 
-use super::entry::{Answered, Entered, SURFACE};
+use super::entry::{SURFACE, must};
 use super::errors::MailProxyError;
 use super::given::Given;
 use super::send::{idempotency_of, refused, replayed};
 use super::{MailProxy, draft};
 use crate::intake::{BatchAccepted, BatchRule, Judged, Submission};
-use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::admission::{Answered, Entered};
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::idempotency::Kept;
 use crate::surfaces::http::json::{self, Json};
 use crate::surfaces::http::media;
@@ -16,6 +17,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::request::Parts;
 use http::{Request, StatusCode};
+use posthaste_model::credential::Permission;
 use posthaste_model::draft::Draft;
 use serde_json::json;
 use uuid::Uuid;
@@ -23,13 +25,9 @@ use uuid::Uuid;
 /// The handler.
 pub(super) async fn many(State(proxy): State<MailProxy>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let exchange = exchange::of(&parts);
-    let entered = match proxy.enter(&exchange, &parts.headers).await {
-        Ok(entered) => entered,
-        Err(error) => return error.into_response(),
-    };
-    let outcome = accept(&proxy, &exchange, &entered, &parts, body).await;
-    proxy.finish(&entered, &parts.headers, outcome).await
+    let work =
+        async |exchange: &Exchange, entered: &Entered| accept(&proxy, exchange, entered, &parts, body).await;
+    proxy.sending(&parts, work).await
 }
 
 async fn accept(
@@ -39,7 +37,7 @@ async fn accept(
     parts: &Parts,
     body: Body,
 ) -> Result<Answered, MailProxyError> {
-    entered.must_send()?;
+    must(&entered.caller, Permission::EmailsSend)?;
     media::require_json(&parts.headers)?;
     let held = proxy.bodies.read(parts, body).await?;
     let json = json::parse_body(&held)?;
@@ -50,7 +48,7 @@ async fn accept(
     let keep = |judged: &[Judged]| answer(proxy, batch_id, judged, &names).to_bytes();
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
-        limits: Some(entered.limits()),
+        limits: entered.limits(),
         idempotency: json::aside(held.len(), || {
             idempotency_of(&parts.headers, "mail_proxy/send/batch", &json)
         })?,

@@ -4,9 +4,9 @@ use super::MailProxy;
 use super::errors::MailProxyError;
 use crate::admin::mail_permission_word;
 use crate::auth::{Caller, Freshness};
-use crate::limits::{Decision, LimitKey, Scope};
+use crate::limits::{LimitKey, Scope};
+use crate::surfaces::http::admission::{self, Answered, Entered};
 use crate::surfaces::http::exchange::{self, Exchange};
-use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -17,34 +17,8 @@ use posthaste_store::Actor;
 /// The surface's name in metrics.
 pub(super) const SURFACE: &str = "mail_proxy";
 
-/// What a call that usually commits has to say.
-pub(super) enum Answered {
-    /// Stored: the commit found the token good.
-    Committed(Response),
-    /// Nothing was stored.
-    Uncommitted(Response),
-}
-
-/// A sender that was let in, with how it stands against its limit.
-pub(super) struct Entered {
-    pub caller: Caller,
-    decision: Decision,
-}
-
-impl Entered {
-    /// Whether it may send: asked after it was counted.
-    pub fn must_send(&self) -> Result<(), MailProxyError> {
-        must(&self.caller, Permission::EmailsSend)
-    }
-
-    /// How the caller stands against its limit, as a sentence.
-    pub fn limits(&self) -> String {
-        format!("{} of {} requests left", self.decision.remaining, self.decision.limit)
-    }
-}
-
 /// Refuses a caller that may not do `permission`.
-fn must(caller: &Caller, permission: Permission) -> Result<(), MailProxyError> {
+pub(super) fn must(caller: &Caller, permission: Permission) -> Result<(), MailProxyError> {
     let refused = |_| MailProxyError::permission(mail_permission_word(permission));
     caller.must(permission).map_err(refused)
 }
@@ -73,48 +47,34 @@ impl MailProxy {
     }
 
     /// Lets in a caller of a sending endpoint, and counts it. A refused one is not counted.
-    pub(super) async fn enter(
-        &self,
-        exchange: &Exchange,
-        headers: &HeaderMap,
-    ) -> Result<Entered, MailProxyError> {
+    async fn enter(&self, exchange: &Exchange, headers: &HeaderMap) -> Result<Entered, MailProxyError> {
         let caller = self.auth.mail_bearer(presented(headers)?, Freshness::CheckedByCommit).await?;
         let rate = caller.credential.rate_limit.unwrap_or(self.per_token);
         let own = (LimitKey::number(Scope::Credential, caller.credential.id.as_u128()), rate);
         let address = (LimitKey::address(Scope::Address, exchange.client_address()), self.per_address);
-        match self.limits.admit(&[own, address], self.clock.now()).await {
-            // The figures shown are the token's own: the address's belong to everyone behind it.
-            Ok(stands) => match stands.first() {
-                Some(decision) => Ok(Entered { caller, decision: *decision }),
-                None => Err(MailProxyError::internal()),
-            },
-            Err((place, refused)) => {
-                self.metrics.rate_limited(if place == 0 { "key" } else { "ip" });
-                Err(MailProxyError::too_many(&refused))
-            }
-        }
+        let stand = admission::admit(&self.limits, &self.metrics, [own, address], self.clock.now()).await;
+        let decision = stand.map_err(|refused| MailProxyError::too_many(&refused))?;
+        Ok(Entered { caller, decision })
     }
 
-    /// The answer of a sending endpoint, with the figures of the limit. Where no commit has looked whether the token still
-    /// works, the store is asked.
-    pub(super) async fn finish(
+    /// Runs a call of a sending endpoint, and answers it with the figures of the limit. Where no commit has looked
+    /// whether the token still works, the store is asked.
+    pub(super) async fn sending(
         &self,
-        entered: &Entered,
-        headers: &HeaderMap,
-        outcome: Result<Answered, MailProxyError>,
+        parts: &Parts,
+        work: impl AsyncFnOnce(&Exchange, &Entered) -> Result<Answered, MailProxyError>,
     ) -> Response {
+        let exchange = exchange::of(parts);
+        let entered = match self.enter(&exchange, &parts.headers).await {
+            Ok(entered) => entered,
+            Err(error) => return error.into_response(),
+        };
+        let outcome = work(&exchange, &entered).await;
         if let Err(error) = &outcome {
             self.metrics.refused(SURFACE, error.code());
         }
-        let outcome = match outcome {
-            Ok(Answered::Committed(response)) => Ok(response),
-            Ok(Answered::Uncommitted(response)) => self.still_good(headers).await.map(|()| response),
-            Err(error) => Err(self.still_good(headers).await.err().unwrap_or(error)),
-        };
-        let mut response = outcome.unwrap_or_else(MailProxyError::into_response);
-        // This request was let in, also when it was the last one for now.
-        rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..entered.decision });
-        response
+        let outcome = admission::confirm(outcome, self.still_good(&parts.headers)).await;
+        entered.finish(outcome.unwrap_or_else(MailProxyError::into_response))
     }
 
     async fn still_good(&self, headers: &HeaderMap) -> Result<(), MailProxyError> {

@@ -1,11 +1,12 @@
 //! `POST /api/v1/mail/send`.
 
-use super::entry::{Answered, Entered, SURFACE};
+use super::entry::{SURFACE, must};
 use super::errors::MailProxyError;
 use super::language::Said;
 use super::{MailProxy, draft};
 use crate::intake::{Accepted, IdempotencyRequest, Judged, Submission};
-use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::admission::{Answered, Entered};
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::idempotency::{self, Kept};
 use crate::surfaces::http::json::{self, Json, fingerprint};
 use crate::surfaces::http::media;
@@ -16,6 +17,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use posthaste_model::Status;
+use posthaste_model::credential::Permission;
 use posthaste_model::email::Email;
 use posthaste_model::refusal::Refusal;
 use serde_json::json;
@@ -23,13 +25,9 @@ use serde_json::json;
 /// The handler.
 pub(super) async fn one(State(proxy): State<MailProxy>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let exchange = exchange::of(&parts);
-    let entered = match proxy.enter(&exchange, &parts.headers).await {
-        Ok(entered) => entered,
-        Err(error) => return error.into_response(),
-    };
-    let outcome = accept(&proxy, &exchange, &entered, &parts, body).await;
-    proxy.finish(&entered, &parts.headers, outcome).await
+    let work =
+        async |exchange: &Exchange, entered: &Entered| accept(&proxy, exchange, entered, &parts, body).await;
+    proxy.sending(&parts, work).await
 }
 
 async fn accept(
@@ -39,7 +37,7 @@ async fn accept(
     parts: &Parts,
     body: Body,
 ) -> Result<Answered, MailProxyError> {
-    entered.must_send()?;
+    must(&entered.caller, Permission::EmailsSend)?;
     media::require_json(&parts.headers)?;
     let held = proxy.bodies.read(parts, body).await?;
     let json = json::parse_body(&held)?;
@@ -52,7 +50,7 @@ async fn accept(
     };
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
-        limits: Some(entered.limits()),
+        limits: entered.limits(),
         idempotency: json::aside(held.len(), || idempotency_of(&parts.headers, "mail_proxy/send", &json))?,
         answer: &answer,
     };

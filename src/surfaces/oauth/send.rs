@@ -5,10 +5,10 @@ use super::errors::OauthError;
 use super::given::Given;
 use crate::auth::{AccessToken, Freshness, TokenError};
 use crate::intake::{Accepted, IdempotencyRequest, Judged, Submission};
-use crate::limits::{Decision, LimitKey, Scope as LimitScope};
+use crate::limits::{LimitKey, Scope as LimitScope};
+use crate::surfaces::http::admission::{self, Answered, Entered};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::idempotency::{self, Kept};
-use crate::surfaces::http::rate_headers;
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
@@ -48,12 +48,6 @@ struct DefaultHtml<'a> {
     subject: &'a str,
 }
 
-/// A bearer that was let in, with how it stands against its limit.
-pub(super) struct Entered {
-    pub token: AccessToken,
-    decision: Option<Decision>,
-}
-
 /// The handler.
 pub(in crate::surfaces) async fn send(oauth: Oauth, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
@@ -66,27 +60,17 @@ pub(in crate::surfaces) async fn send(oauth: Oauth, request: Request<Body>) -> R
     if let Err(error) = &outcome {
         oauth.metrics.refused(SURFACE, error.code());
     }
-    let outcome = match outcome {
-        Ok((response, true)) => Ok(response),
-        // No commit has looked whether the token still works.
-        Ok((response, false)) => oauth.still_good(&parts.headers).await.map(|()| response),
-        Err(error) => Err(oauth.still_good(&parts.headers).await.err().unwrap_or(error)),
-    };
-    let mut response = outcome.unwrap_or_else(OauthError::into_response);
-    if let Some(decision) = entered.decision {
-        rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..decision });
-    }
-    response
+    let outcome = admission::confirm(outcome, oauth.still_good(&parts.headers)).await;
+    entered.finish(outcome.unwrap_or_else(OauthError::into_response))
 }
 
-/// The answer, and whether a commit found the credential good.
 async fn accept(
     oauth: &Oauth,
     exchange: &Exchange,
     entered: &Entered,
     parts: &Parts,
     body: Body,
-) -> Result<(Response, bool), OauthError> {
+) -> Result<Answered, OauthError> {
     let held = oauth.bodies.read(parts, body).await?;
     let given = Given::read(&parts.headers, &held)?;
     let draft = draft(&given, oauth.default_template.as_deref())?;
@@ -99,7 +83,7 @@ async fn accept(
     };
     let submission = Submission {
         correlation: exchange.correlation_id().clone(),
-        limits: entered.decision.map(|stand| format!("{} of {} requests left", stand.remaining, stand.limit)),
+        limits: entered.limits(),
         idempotency: key.map(|key| IdempotencyRequest {
             endpoint: "oauth/send",
             key,
@@ -111,12 +95,13 @@ async fn accept(
         let description = "the first answer cannot be read";
         OauthError::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", description)
     };
-    match oauth.intake.accept(&entered.token.caller, draft, submission).await? {
+    match oauth.intake.accept(&entered.caller, draft, submission).await? {
         Accepted::New(email, _) => {
             oauth.metrics.accepted(SURFACE);
-            Ok((started(email.id, in_json).into_response().ok_or_else(unreadable)?, true))
+            let response = started(email.id, in_json).into_response();
+            response.map(Answered::Committed).ok_or_else(unreadable)
         }
-        Accepted::Replayed(kept) => Ok((Kept::replay(&kept).ok_or_else(unreadable)?, false)),
+        Accepted::Replayed(kept) => Kept::replay(&kept).map(Answered::Uncommitted).ok_or_else(unreadable),
     }
 }
 
@@ -208,7 +193,7 @@ impl Oauth {
         if !token.scopes.contains(&Scope::Email) {
             return Err(OauthError::scope());
         }
-        Ok(Entered { token, decision: Some(decision) })
+        Ok(Entered { caller: token.caller, decision: Some(decision) })
     }
 
     /// The token in the `Authorization` header.
