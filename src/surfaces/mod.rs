@@ -14,6 +14,7 @@ pub mod files;
 mod ground;
 pub mod http;
 pub mod inbox;
+mod listener;
 mod mail_proxy;
 mod oauth;
 pub mod ops;

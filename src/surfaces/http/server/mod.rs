@@ -11,6 +11,8 @@ mod watch;
 use super::edge::{Edge, Origin};
 use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
+use crate::surfaces::listener::{Listener, Refusals};
+use bytes::Bytes;
 use connection::Connections;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
@@ -19,18 +21,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
-/// Connections the kernel keeps for us until we accept them.
-const BACKLOG: u32 = 4096;
-/// The pause after `accept` failed for a reason of ours (no file descriptors, no memory).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Refusals that are being said at once; beyond it a connection is closed without a word.
-const MAX_REFUSALS: usize = 256;
-/// The time one refusal may take.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// The smallest buffer hyper works with.
 const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// Bytes of answers an HTTP/2 connection keeps for a peer that is slow to take them.
@@ -89,25 +81,19 @@ impl HttpServerSettings {
 /// A listener that has its address but serves nobody yet: connections wait in the kernel.
 #[derive(Debug)]
 pub struct BoundServer {
-    listener: TcpListener,
-    local_addr: SocketAddr,
+    listener: Listener,
     settings: HttpServerSettings,
 }
 
 /// Takes the address.
 pub fn bind(settings: HttpServerSettings) -> io::Result<BoundServer> {
-    let socket = if settings.listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(settings.listen)?;
-    let listener = socket.listen(BACKLOG)?;
-    let local_addr = listener.local_addr()?;
-    Ok(BoundServer { listener, local_addr, settings })
+    Ok(BoundServer { listener: Listener::bind(settings.listen)?, settings })
 }
 
 impl BoundServer {
     /// The address, with the port that was chosen.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.listener.local_addr()
     }
 
     /// Serves until the shutdown of `tasks` begins; connections are tasks of theirs and may live up to
@@ -115,7 +101,7 @@ impl BoundServer {
     pub async fn serve(self, edge: Arc<Edge>, tasks: &Tasks, metrics: &Metrics) {
         let token = tasks.token();
         let free = Arc::new(Semaphore::new(self.settings.max_connections));
-        let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+        let refusals = Refusals::new();
         let connections = Arc::new(Connections {
             builder: builder(&self.settings, tasks),
             edge,
@@ -124,31 +110,15 @@ impl BoundServer {
             token: token.clone(),
             settings: self.settings,
         });
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = token.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    pause_after(&error).await;
-                    continue;
-                }
-            };
+        while let Some((stream, peer)) = self.listener.accept(&token).await {
             if let Ok(permit) = free.clone().try_acquire_owned() {
                 let connections = connections.clone();
                 tasks.spawn("http_connection", async move {
                     connections.serve(stream, peer).await;
                     drop(permit);
                 });
-            } else if let Ok(permit) = refusals.clone().try_acquire_owned() {
-                let plain = connections.tls.is_none();
-                tasks.spawn("http_refusal", async move {
-                    let _ = tokio::time::timeout(REFUSAL_TIME, refuse(stream, plain)).await;
-                    drop(permit);
-                });
+            } else if connections.tls.is_none() {
+                refusals.say(tasks, "http_refusal", stream, Bytes::from_static(REFUSAL));
             }
         }
     }
@@ -188,25 +158,6 @@ where
     fn execute(&self, stream: F) {
         self.0.spawn("http2_stream", stream);
     }
-}
-
-/// A peer that gave up before we came is nothing; running out of something is worth a pause, not the end.
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
-        return;
-    }
-    tracing::warn!(%error, "a connection could not be accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
-}
-
-/// Says 503 and waits until the peer has read it: closing on unread bytes would take the answer back (RST).
-async fn refuse(mut stream: TcpStream, plain: bool) {
-    if !plain || stream.write_all(REFUSAL).await.is_err() || stream.shutdown().await.is_err() {
-        return;
-    }
-    let mut unread = [0; 1024];
-    while stream.read(&mut unread).await.is_ok_and(|n| n > 0) {}
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 use super::test_peer::{PATIENCE, quick, start};
 use super::*;
 use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
