@@ -8,6 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// No page is longer.
+pub(crate) const MAX_PAGE: usize = 1000;
+
 /// An email with what became of it.
 #[derive(Clone, Debug)]
 pub struct EmailRecord {

@@ -45,6 +45,20 @@ pub struct ErasureReport {
     pub blobs: Vec<BlobHash>,
 }
 
+impl ErasureReport {
+    /// Adds what one step removed; whether there may be more.
+    pub(crate) fn add(&mut self, step: Self) -> bool {
+        let found = step.emails > 0 || step.inbox_messages > 0;
+        self.emails += step.emails;
+        self.bodies += step.bodies;
+        self.cancelled += step.cancelled;
+        self.events += step.events;
+        self.inbox_messages += step.inbox_messages;
+        self.blobs.extend(step.blobs);
+        found
+    }
+}
+
 impl Store {
     /// One step of retention over all clients: drops contents of settled emails requested before `bodies_before`, and
     /// whole records before `records_before`; at most `limit` of each. A client with times of its own goes by these,

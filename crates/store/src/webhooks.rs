@@ -165,6 +165,33 @@ pub struct WebhookSettlement {
     pub disable: Option<String>,
 }
 
+/// What a settlement writes into its delivery.
+pub(crate) struct Settled {
+    pub state: i64,
+    pub due_at: Option<i64>,
+    pub attempts: String,
+    pub ended_at: Option<i64>,
+}
+
+impl WebhookSettlement {
+    /// What is written into the delivery, whose calls so far are the column `attempts`.
+    pub(crate) fn settled(&self, attempts: &str) -> Result<Settled, StoreError> {
+        let mut attempts = attempts_of(attempts)?;
+        attempts.push(self.attempt.clone());
+        let (state, due_at) = match self.end {
+            DeliveryEnd::Delivered => (DeliveryState::Delivered, None),
+            DeliveryEnd::Failed => (DeliveryState::Failed, None),
+            DeliveryEnd::Retry(at) => (DeliveryState::Waiting, Some(at.millis())),
+        };
+        Ok(Settled {
+            state: state_code(state),
+            due_at,
+            attempts: attempts_json(&attempts)?,
+            ended_at: due_at.is_none().then_some(self.at.millis()),
+        })
+    }
+}
+
 /// How much is to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WebhookBacklog {
@@ -178,7 +205,7 @@ pub struct WebhookBacklog {
 struct AttemptRow(i64, Option<u16>, Option<String>, u32);
 
 /// Calls as a column.
-pub(crate) fn attempts_json(attempts: &[WebhookAttempt]) -> Result<String, StoreError> {
+fn attempts_json(attempts: &[WebhookAttempt]) -> Result<String, StoreError> {
     let kept = attempts.len().saturating_sub(ATTEMPTS_KEPT);
     let rows: Vec<AttemptRow> = attempts[kept..]
         .iter()
@@ -201,7 +228,7 @@ pub(crate) fn attempts_of(column: &str) -> Result<Vec<WebhookAttempt>, StoreErro
 }
 
 /// The number of a state.
-pub(crate) const fn state_code(state: DeliveryState) -> i64 {
+const fn state_code(state: DeliveryState) -> i64 {
     match state {
         DeliveryState::Waiting => 0,
         DeliveryState::Delivered => 1,

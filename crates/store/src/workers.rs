@@ -2,6 +2,12 @@
 
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::{Timestamp, WorkerId};
+use std::time::Duration;
+
+/// Workers silent for longer are not listed any more.
+pub(crate) const LISTED_FOR: Duration = Duration::from_hours(24);
+/// Workers silent for longer are forgotten.
+pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// One process in one life.
 #[derive(Clone, Debug, PartialEq, Eq)]

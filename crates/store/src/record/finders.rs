@@ -2,6 +2,7 @@
 
 use super::{RecipientIn, damaged, mailbox};
 use crate::StoreError;
+use crate::emails::EmailFilter;
 use posthaste_model::email::BlobHash;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -21,6 +22,22 @@ pub(crate) enum Kind {
     Template = 4,
     Event = 5,
     Word = 6,
+}
+
+/// The keys under which all that a filter asks for are found.
+pub(crate) fn keys_of(filter: &EmailFilter) -> Vec<(Kind, String)> {
+    let given = [
+        (Kind::Recipient, filter.recipient.clone()),
+        (Kind::Domain, filter.domain.clone()),
+        (Kind::Tag, filter.tag.clone()),
+        (Kind::Template, filter.template_code.clone()),
+        (Kind::Event, filter.event_id.map(|event| event.to_string())),
+    ];
+    let mut keys: Vec<_> = given.into_iter().filter_map(|(kind, value)| Some((kind, value?))).collect();
+    if let Some(q) = &filter.q {
+        keys.extend(words(q).into_iter().map(|word| (Kind::Word, word)));
+    }
+    keys
 }
 
 /// The part of an email's head by which it is found.
@@ -81,7 +98,7 @@ fn is_mailbox_of(text: &str, canonical: &str) -> bool {
 }
 
 /// The words of a text, in lower case, each once: runs of letters and digits.
-pub(crate) fn words(text: &str) -> Vec<String> {
+fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

@@ -38,19 +38,7 @@ impl Postgres {
         };
         let mut report = ErasureReport::default();
         for client in clients {
-            loop {
-                let step = self.erase_step(client, address, now).await?;
-                let is_done = step.emails == 0 && step.inbox_messages == 0;
-                report.emails += step.emails;
-                report.bodies += step.bodies;
-                report.cancelled += step.cancelled;
-                report.events += step.events;
-                report.inbox_messages += step.inbox_messages;
-                report.blobs.extend(step.blobs);
-                if is_done {
-                    break;
-                }
-            }
+            while report.add(self.erase_step(client, address, now).await?) {}
         }
         report.blobs.sort_unstable();
         report.blobs.dedup();

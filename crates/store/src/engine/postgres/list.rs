@@ -8,8 +8,8 @@ use super::rows::{id_at, time_at, uuid_of};
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::emails::{Cursor, EmailFilter, EmailSummary, Page};
-use crate::record::finders::{FinderHead, Kind, finder_key, words};
+use crate::emails::{Cursor, EmailFilter, EmailSummary, MAX_PAGE, Page};
+use crate::record::finders::{FinderHead, Kind, finder_key, keys_of};
 use crate::record::{SummaryHead, damaged, status_code, status_of};
 use posthaste_model::email::RecipientKind;
 use posthaste_model::{ClientId, EmailId, Status, Timestamp};
@@ -17,8 +17,6 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-/// No page is longer.
-const MAX_PAGE: usize = 1000;
 /// How far back the windows reach, in days; behind the last one everything older is one window.
 const WINDOWS: [i64; 9] = [1, 4, 16, 64, 128, 192, 256, 320, 410];
 /// So many emails of a key are looked at to find the rarest of several.
@@ -65,7 +63,7 @@ impl Search {
         let is_any = statuses.is_empty() || statuses.len() == Status::ALL.len();
         Self {
             client,
-            keys: keys(filter),
+            keys: keys_of(filter),
             statuses: (!is_any).then_some(statuses),
             from: filter.date_from.map_or(i64::MIN, Timestamp::millis),
             to: filter.date_to.map_or(i64::MAX, Timestamp::millis),
@@ -271,21 +269,6 @@ fn lows(start: i64, oldest: i64) -> Vec<Uuid> {
         .collect();
     lows.push(Uuid::nil());
     lows
-}
-
-fn keys(filter: &EmailFilter) -> Vec<(Kind, String)> {
-    let given = [
-        (Kind::Recipient, filter.recipient.clone()),
-        (Kind::Domain, filter.domain.clone()),
-        (Kind::Tag, filter.tag.clone()),
-        (Kind::Template, filter.template_code.clone()),
-        (Kind::Event, filter.event_id.map(|event| event.to_string())),
-    ];
-    let mut keys: Vec<_> = given.into_iter().filter_map(|(kind, value)| Some((kind, value?))).collect();
-    if let Some(q) = &filter.q {
-        keys.extend(words(q).into_iter().map(|word| (Kind::Word, word)));
-    }
-    keys
 }
 
 #[cfg(test)]

@@ -13,14 +13,11 @@ use crate::StoreError;
 use crate::record::finders::FinderHead;
 use crate::record::status_of;
 use crate::upkeep::Removed;
+use crate::workers::FORGOTTEN_AFTER;
 use posthaste_model::Timestamp;
 use posthaste_model::email::BlobHash;
 use posthaste_model::fault::FaultPoint;
-use std::time::Duration;
 use uuid::Uuid;
-
-/// Workers silent for longer are forgotten.
-const FORGET_WORKERS: Duration = Duration::from_hours(7 * 24);
 
 /// What of a client's email is past its time: requested before these instants.
 struct Past {
@@ -227,7 +224,7 @@ async fn step(db: &Session, pasts: &[Past], now: Timestamp, limit: usize) -> Res
         drop_records(db, past, room, &mut step).await?;
     }
     step.idempotency_keys = drop_keys(db, now, limit).await?;
-    let silent = now.minus(FORGET_WORKERS).millis();
+    let silent = now.minus(FORGOTTEN_AFTER).millis();
     db.run("DELETE FROM workers WHERE last_seen < $1", &[&silent]).await?;
     // News is kept as long as the records of the client that keeps them longest.
     let before = pasts.iter().map(|past| past.records).min().unwrap_or(i64::MIN);

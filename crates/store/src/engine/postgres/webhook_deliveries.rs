@@ -9,8 +9,8 @@ use super::trouble::Trouble;
 use super::webhooks::several;
 use crate::StoreError;
 use crate::webhooks::{
-    DeliveryEnd, DeliveryState, NewWebhookDelivery, Webhook, WebhookBacklog, WebhookDelivery,
-    WebhookSettlement, attempts_json, attempts_of, state_code, state_of, system,
+    DeliveryEnd, NewWebhookDelivery, Webhook, WebhookBacklog, WebhookDelivery, WebhookSettlement,
+    attempts_of, state_of, system,
 };
 use posthaste_model::{ClientId, EmailId, Timestamp, WebhookDeliveryId, WebhookId};
 use tokio_postgres::Row;
@@ -92,23 +92,17 @@ async fn settle(db: &Session, settlement: &WebhookSettlement) -> Result<bool, Tr
     let id = uuid_of!(settlement.delivery_id);
     let sql = "SELECT attempts FROM webhook_deliveries WHERE id = $1 AND fence = $2 AND state = 0 FOR UPDATE";
     let Some(row) = db.maybe(sql, &[&id, &settlement.fence]).await? else { return Ok(false) };
-    let mut attempts = attempts_of(row.try_get(0)?)?;
-    attempts.push(settlement.attempt.clone());
-    let (state, due_at) = match settlement.end {
-        DeliveryEnd::Delivered => (DeliveryState::Delivered, None),
-        DeliveryEnd::Failed => (DeliveryState::Failed, None),
-        DeliveryEnd::Retry(at) => (DeliveryState::Waiting, Some(at.millis())),
-    };
+    let settled = settlement.settled(row.try_get(0)?)?;
     db.run(
         "UPDATE webhook_deliveries SET state = $2, due_at = $3, attempts = $4, tries = tries + 1,
                 started_at = CASE WHEN tries = 0 THEN $6 ELSE started_at END,
             attempt_count = attempt_count + 1, ended_at = $5 WHERE id = $1",
         &[
             &id,
-            &(state_code(state) as i16),
-            &due_at,
-            &attempts_json(&attempts)?,
-            &due_at.is_none().then_some(settlement.at.millis()),
+            &(settled.state as i16),
+            &settled.due_at,
+            &settled.attempts,
+            &settled.ended_at,
             &settlement.attempt.at.millis(),
         ],
     )

@@ -5,14 +5,10 @@ use super::rows::{id_at, uuid_of};
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::workers::WorkerRecord;
+use crate::workers::{LISTED_FOR, WorkerRecord};
 use posthaste_model::{Timestamp, WorkerId};
-use std::time::Duration;
 use tokio_postgres::Row;
 use uuid::Uuid;
-
-/// Workers silent for longer are not listed any more.
-const LISTED_FOR: Duration = Duration::from_hours(24);
 
 impl Postgres {
     pub(crate) async fn heartbeat(&self, worker: WorkerRecord, now: Timestamp) -> Result<(), StoreError> {

@@ -146,19 +146,24 @@ fn insert(
             failed.then_some(ALL_SUPPRESSED),
             row.states,
         ])?;
-    tx.connection
-        .prepare_cached("INSERT INTO bodies (n, head, content) VALUES (?1, ?2, ?3)")?
-        .execute(params![n, row.head, row.content])?;
-    for blob in &row.blobs {
-        tx.connection
-            .prepare_cached("INSERT OR IGNORE INTO blob_references (sha256, n) VALUES (?1, ?2)")?
-            .execute(params![blob.0, n])?;
-    }
+    insert_content(tx.connection, n, row)?;
     tx.count_new(n, place, status, &email.tags);
     if let Some(original) = email.resent_from {
         tell_original(tx, client, original, email.id, now)?;
     }
     Ok(lease.map(|lease| row.first_claim(lease, now)))
+}
+
+fn insert_content(connection: &Connection, n: i64, row: &Fresh) -> Result<(), Trouble> {
+    connection
+        .prepare_cached("INSERT INTO bodies (n, head, content) VALUES (?1, ?2, ?3)")?
+        .execute(params![n, row.head, row.content])?;
+    for blob in &row.blobs {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO blob_references (sha256, n) VALUES (?1, ?2)")?
+            .execute(params![blob.0, n])?;
+    }
+    Ok(())
 }
 
 /// The timeline of the email that is sent again names its copy.

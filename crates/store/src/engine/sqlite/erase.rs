@@ -34,14 +34,7 @@ impl Sqlite {
         loop {
             let address = address.to_owned();
             let step = self.write_alone(move |tx| erase_step(tx, client_id, &address, now)).await?;
-            let is_done = step.emails == 0 && step.inbox_messages == 0;
-            report.emails += step.emails;
-            report.bodies += step.bodies;
-            report.cancelled += step.cancelled;
-            report.events += step.events;
-            report.inbox_messages += step.inbox_messages;
-            report.blobs.extend(step.blobs);
-            if is_done {
+            if !report.add(step) {
                 break;
             }
         }

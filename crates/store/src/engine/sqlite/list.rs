@@ -8,15 +8,12 @@ use super::rows::{id_at, time_at};
 use super::trouble::Trouble;
 use super::tx::{HOUR_MS, client_number};
 use crate::StoreError;
-use crate::emails::{Cursor, EmailFilter, EmailSummary, Page};
-use crate::record::finders::{FinderHead, Kind, words};
+use crate::emails::{Cursor, EmailFilter, EmailSummary, MAX_PAGE, Page};
+use crate::record::finders::{FinderHead, Kind, keys_of};
 use crate::record::{SummaryHead, damaged, status_code, status_of};
 use posthaste_model::email::RecipientKind;
 use posthaste_model::{ClientId, EmailId, Status, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-
-/// No page is longer.
-const MAX_PAGE: usize = 1000;
 
 impl Sqlite {
     pub(crate) async fn list(
@@ -100,7 +97,7 @@ impl<'c> Search<'c> {
             statuses,
             from,
             to,
-            keys: keys(filter),
+            keys: keys_of(filter),
             range: number_range(connection, client, from, to)?,
             indexed: indexed_up_to(connection)?,
         })
@@ -204,21 +201,6 @@ impl<'c> Search<'c> {
         })?;
         Ok(Some(total))
     }
-}
-
-fn keys(filter: &EmailFilter) -> Vec<(Kind, String)> {
-    let given = [
-        (Kind::Recipient, filter.recipient.clone()),
-        (Kind::Domain, filter.domain.clone()),
-        (Kind::Tag, filter.tag.clone()),
-        (Kind::Template, filter.template_code.clone()),
-        (Kind::Event, filter.event_id.map(|event| event.to_string())),
-    ];
-    let mut keys: Vec<_> = given.into_iter().filter_map(|(kind, value)| Some((kind, value?))).collect();
-    if let Some(q) = &filter.q {
-        keys.extend(words(q).into_iter().map(|word| (Kind::Word, word)));
-    }
-    keys
 }
 
 /// The numbers between which a client's emails of these times lie. The hours' own ranges are exact whatever the clock

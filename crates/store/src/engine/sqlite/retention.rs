@@ -16,16 +16,13 @@ use crate::StoreError;
 use crate::record::damaged;
 use crate::record::finders::FinderHead;
 use crate::upkeep::Removed;
+use crate::workers::FORGOTTEN_AFTER;
 use plan::{OwnTimes, Plan};
 use posthaste_model::Timestamp;
 use posthaste_model::email::{Attachment, BlobHash, Content};
 use posthaste_model::fault::{FaultPoint, Faults};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Deserialize;
-use std::time::Duration;
-
-/// Workers silent for longer are forgotten.
-const FORGET_WORKERS: Duration = Duration::from_hours(7 * 24);
 
 impl Sqlite {
     pub(crate) async fn drop_old(
@@ -98,7 +95,7 @@ fn step(
     drop_records(tx, plan, limit, &mut removed)?;
     drop_news(tx, plan.news_before, limit)?;
     drop_keys(tx, now, limit, &mut removed)?;
-    let silent = now.minus(FORGET_WORKERS).millis();
+    let silent = now.minus(FORGOTTEN_AFTER).millis();
     tx.connection.execute("DELETE FROM workers WHERE last_seen < ?1", [silent])?;
     tx.forget_workers();
     removed.blobs.sort_unstable();

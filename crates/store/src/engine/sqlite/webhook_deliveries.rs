@@ -7,7 +7,7 @@ use super::webhooks::several;
 use crate::StoreError;
 use crate::webhooks::{
     DeliveryEnd, DeliveryState, NewWebhookDelivery, Webhook, WebhookBacklog, WebhookDelivery,
-    WebhookSettlement, attempts_json, attempts_of, state_code, state_of, system,
+    WebhookSettlement, attempts_of, state_of, system,
 };
 use posthaste_model::{ClientId, EmailId, Timestamp, WebhookDeliveryId, WebhookId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -106,13 +106,7 @@ fn settle(connection: &Connection, settlement: &WebhookSettlement) -> Result<boo
     let Some(column) = leased.query_row(of, |row| row.get::<_, String>(0)).optional()? else {
         return Ok(false);
     };
-    let mut attempts = attempts_of(&column)?;
-    attempts.push(settlement.attempt.clone());
-    let (state, due_at) = match settlement.end {
-        DeliveryEnd::Delivered => (DeliveryState::Delivered, None),
-        DeliveryEnd::Failed => (DeliveryState::Failed, None),
-        DeliveryEnd::Retry(at) => (DeliveryState::Waiting, Some(at.millis())),
-    };
+    let settled = settlement.settled(&column)?;
     connection
         .prepare_cached(
             "UPDATE webhook_deliveries SET state = ?2, due_at = ?3, attempts = ?4, tries = tries + 1,
@@ -121,10 +115,10 @@ fn settle(connection: &Connection, settlement: &WebhookSettlement) -> Result<boo
         )?
         .execute(params![
             settlement.delivery_id.as_bytes(),
-            state_code(state),
-            due_at,
-            attempts_json(&attempts)?,
-            due_at.is_none().then_some(settlement.at.millis()),
+            settled.state,
+            settled.due_at,
+            settled.attempts,
+            settled.ended_at,
             settlement.attempt.at.millis(),
         ])?;
     let health = if settlement.end == DeliveryEnd::Delivered {

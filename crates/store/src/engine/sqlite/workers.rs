@@ -5,13 +5,9 @@ use super::rows::id_at;
 use super::trouble::Trouble;
 use super::tx::Tx;
 use crate::StoreError;
-use crate::workers::WorkerRecord;
+use crate::workers::{LISTED_FOR, WorkerRecord};
 use posthaste_model::{Timestamp, WorkerId};
 use rusqlite::{Row, params};
-use std::time::Duration;
-
-/// Workers silent for longer are not listed any more.
-const LISTED_FOR: Duration = Duration::from_hours(24);
 
 impl Sqlite {
     pub(crate) async fn heartbeat(&self, worker: WorkerRecord, now: Timestamp) -> Result<(), StoreError> {
