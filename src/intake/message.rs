@@ -1,24 +1,21 @@
 //! Every check on one draft, all faults at once, and the email that comes of it.
 
-use super::limits::{
-    BODY_BYTES, HEADERS, METADATA_BYTES, METADATA_KEY_CHARS, SCHEDULE_AHEAD, SCHEDULE_BACK, SUBJECT_CHARS,
-    TAG_CHARS, TAGS,
+use super::limits::{BODY_BYTES, SUBJECT_CHARS};
+use super::sender::Sender;
+use super::{
+    Intake, Prepared, Submission, addresses, attachments, fields, first_decisions, sender, unavailable,
 };
-use super::{Intake, Prepared, Submission, addresses, attachments, first_decisions, sender, unavailable};
 use crate::auth::Caller;
 use crate::auth::link::FileLink;
-use posthaste_mail::header::{HeaderName, HeaderValue};
 use posthaste_model::credential::KeyMode;
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::{Draft, Field};
-use posthaste_model::email::{Attachment, Content, Email, Parts, Priority, TemplateRef};
+use posthaste_model::email::{Attachment, Content, Email, Parts, TemplateRef};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::template::Template;
 use posthaste_model::{EmailId, Timestamp};
 use std::sync::Arc;
 
-/// By which mail programs show how urgent a message is.
-const PRIORITY_HEADER: &str = "X-Priority";
 /// Above this much base64 the decoding leaves the async threads.
 const DECODE_INLINE: usize = 256 * 1024;
 
@@ -36,24 +33,15 @@ impl Intake {
             // No email at all: to name each field that is missing in it would be noise.
             return Err(Refusal::Invalid(faults));
         }
-        let sender = sender::decide(caller, draft).await.map_err(|error| unavailable(&error))?;
-        let sender = sender.map_err(|found| add_unless_told(&mut faults, found)).ok();
-        if let Some(sender) = &sender {
-            self.sender_config(caller, draft, sender, &mut faults).await?;
-        }
+        let sender = self.sender(caller, draft, &mut faults).await?;
         let recipients = addresses::recipients(draft, self.limits.recipients, &mut faults);
         let reply_to = addresses::reply_to(draft, &mut faults);
         self.eo_event(caller, draft, &mut faults).await?;
         let template = self.template(caller, draft, &mut faults).await?;
         let subject = self.wording(caller, draft, template.as_deref(), &mut faults);
-        let headers = headers(draft, &mut faults);
-        tags(draft, &mut faults);
-        metadata(draft, &mut faults);
-        let priority = priority(draft, &mut faults);
-        let headers = with_priority(draft, priority, headers);
-        let send_at = send_at(draft, now, &mut faults);
+        let fields = fields::judge(draft, now, &mut faults);
         self.judge_unsubscribe(draft, recipients.len(), &mut faults);
-        let files = self.files(draft, &mut faults).await;
+        let mut files = self.files(draft, &mut faults).await;
 
         let (Some(sender), Some(subject)) = (sender, subject) else { return Err(refusal(faults)) };
         if !faults.is_empty() {
@@ -61,10 +49,8 @@ impl Intake {
         }
         let id: EmailId = draft.id.unwrap_or_else(|| self.new_id(now));
         let mut decisions = first_decisions(caller, sender.decision, submission);
-        decisions.extend(template.as_deref().map(template_decision));
-        decisions.extend(send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead")));
-        let mut described = files.described;
-        self.link_large(&mut described, caller, id, now);
+        decisions.extend(own_decisions(template.as_deref(), fields.send_at));
+        self.link_large(&mut files.described, caller, id, now);
         let mut email = Email {
             id,
             client_id: caller.client.id,
@@ -77,14 +63,14 @@ impl Intake {
             recipients,
             reply_to,
             subject,
-            content: Content::Parts(parts(draft, template.as_deref(), headers)),
-            attachments: described,
+            content: Content::Parts(parts(draft, template.as_deref(), fields.headers)),
+            attachments: files.described,
             tags: draft.tags.clone(),
             metadata: draft.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             event_id: draft.event_id,
-            priority,
+            priority: fields.priority,
             requested_at: now,
-            send_at,
+            send_at: fields.send_at,
             idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
             correlation_id: submission.correlation.as_str().to_owned(),
             signed_by: Some(sender.signed_by),
@@ -96,13 +82,32 @@ impl Intake {
         Ok(Prepared { email, files: files.contents })
     }
 
+    /// The sender, when it is one; what is wrong with it is added to `faults`.
+    async fn sender(
+        &self,
+        caller: &Caller,
+        draft: &Draft,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<Sender>, Refusal> {
+        let found = sender::decide(caller, draft).await.map_err(|error| unavailable(&error))?;
+        let sender = match found {
+            Ok(sender) => sender,
+            Err(found) => {
+                add_unless_told(faults, found);
+                return Ok(None);
+            }
+        };
+        self.sender_config(caller, draft, &sender, faults).await?;
+        Ok(Some(sender))
+    }
+
     /// The organization's own addresses are sent as by the client's Microsoft credentials for them, where these are asked
     /// for.
     async fn sender_config(
         &self,
         caller: &Caller,
         draft: &Draft,
-        sender: &sender::Sender,
+        sender: &Sender,
         faults: &mut Vec<Fault>,
     ) -> Result<(), Refusal> {
         if !self.routes.needs_sender_config(draft.source, sender.domain.as_str()) {
@@ -252,9 +257,14 @@ fn add_unless_told(faults: &mut Vec<Fault>, found: Vec<Fault>) {
     }
 }
 
-fn template_decision(template: &Template) -> Decision {
-    let outcome = format!("{} version {}", template.code, template.version);
-    Decision::new("template", outcome, "the newest version at acceptance")
+/// What the draft itself decides: the template's version, and when it is due.
+fn own_decisions(template: Option<&Template>, send_at: Option<Timestamp>) -> impl Iterator<Item = Decision> {
+    let template = template.map(|template| {
+        let outcome = format!("{} version {}", template.code, template.version);
+        Decision::new("template", outcome, "the newest version at acceptance")
+    });
+    let schedule = send_at.map(|at| Decision::new("schedule", at.to_string(), "send_at lies ahead"));
+    template.into_iter().chain(schedule)
 }
 
 fn parts(draft: &Draft, template: Option<&Template>, headers: Vec<(String, String)>) -> Parts {
@@ -297,123 +307,4 @@ fn nul_free(draft: &Draft) -> Result<(), Vec<Fault>> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-fn headers(draft: &Draft, faults: &mut Vec<Fault>) -> Vec<(String, String)> {
-    if draft.headers.len() > HEADERS {
-        let message = format!("at most {HEADERS} custom headers");
-        faults.push(Fault::new(Field::Headers, FaultCode::OutOfRange, message));
-        return Vec::new();
-    }
-    let mut seen = Vec::with_capacity(draft.headers.len());
-    for (name, value) in &draft.headers {
-        let mut fault = |code, message: String| {
-            faults.push(Fault::new(Field::Header(name.clone()), code, message));
-        };
-        match HeaderName::parse(name) {
-            Err(error) => fault(FaultCode::InvalidHeader, format!("the header name {error}")),
-            Ok(parsed) if parsed.is_reserved() => {
-                fault(FaultCode::ReservedHeader, format!("{name} is written by the server"));
-            }
-            Ok(_) => {}
-        }
-        if let Err(error) = HeaderValue::parse(value) {
-            fault(FaultCode::InvalidHeader, format!("the header value {error}"));
-        }
-        let lower = name.to_ascii_lowercase();
-        if seen.contains(&lower) {
-            fault(FaultCode::InvalidHeader, format!("{name} stands twice"));
-        }
-        seen.push(lower);
-    }
-    draft.headers.clone()
-}
-
-/// Says the priority in the message where the door does so; a header that was given stays as it is.
-fn with_priority(
-    draft: &Draft,
-    priority: Priority,
-    mut headers: Vec<(String, String)>,
-) -> Vec<(String, String)> {
-    let is_given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(PRIORITY_HEADER));
-    if draft.shows_priority && !is_given {
-        headers.push((PRIORITY_HEADER.to_owned(), priority.get().to_string()));
-    }
-    headers
-}
-
-fn tags(draft: &Draft, faults: &mut Vec<Fault>) {
-    if draft.tags.len() > TAGS {
-        faults.push(Fault::new(Field::Tag(None), FaultCode::OutOfRange, format!("at most {TAGS} tags")));
-    }
-    for (index, tag) in draft.tags.iter().enumerate() {
-        let field = Field::Tag(Some(index));
-        if tag.is_empty() || tag.chars().count() > TAG_CHARS {
-            let message = format!("a tag has 1 to {TAG_CHARS} characters");
-            faults.push(Fault::new(field, FaultCode::OutOfRange, message));
-        } else if tag.chars().any(is_unsafe) {
-            let message = "the tag contains a line break or control character";
-            faults.push(Fault::new(field, FaultCode::ControlCharacter, message));
-        } else if draft.tags[..index].contains(tag) {
-            faults.push(Fault::new(field, FaultCode::InvalidValue, "the tag stands twice"));
-        }
-    }
-}
-
-/// Control characters, and the two Unicode line separators that some readers break lines at.
-fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-fn metadata(draft: &Draft, faults: &mut Vec<Fault>) {
-    if draft.metadata.is_empty() {
-        return;
-    }
-    for (key, value) in &draft.metadata {
-        if key.chars().any(is_unsafe) || holds_unsafe(value) {
-            let message = "metadata contains a line break or control character";
-            faults.push(Fault::new(Field::Metadata(Some(key.clone())), FaultCode::ControlCharacter, message));
-        } else if key.is_empty() || key.chars().count() > METADATA_KEY_CHARS {
-            let message = format!("a metadata key has 1 to {METADATA_KEY_CHARS} characters");
-            faults.push(Fault::new(Field::Metadata(Some(key.clone())), FaultCode::OutOfRange, message));
-        }
-    }
-    let size = serde_json::to_string(&draft.metadata).map_or(usize::MAX, |text| text.len());
-    if size > METADATA_BYTES {
-        let message = format!("metadata may have {METADATA_BYTES} bytes as JSON");
-        faults.push(Fault::new(Field::Metadata(None), FaultCode::TooLong, message));
-    }
-}
-
-/// Whether a string or a name anywhere in `value` is unsafe. As deep as JSON is read, so that it ends.
-fn holds_unsafe(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::String(text) => text.chars().any(is_unsafe),
-        serde_json::Value::Array(values) => values.iter().any(holds_unsafe),
-        serde_json::Value::Object(members) => {
-            members.iter().any(|(name, value)| name.chars().any(is_unsafe) || holds_unsafe(value))
-        }
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
-    }
-}
-
-fn priority(draft: &Draft, faults: &mut Vec<Fault>) -> Priority {
-    let Some(value) = draft.priority else { return Priority::DEFAULT };
-    Priority::new(value).unwrap_or_else(|| {
-        let message = "priority is a whole number from 1 (highest) to 5";
-        faults.push(Fault::new(Field::Priority, FaultCode::OutOfRange, message));
-        Priority::DEFAULT
-    })
-}
-
-/// The time to send when it lies ahead; one just past means at once.
-fn send_at(draft: &Draft, now: Timestamp, faults: &mut Vec<Fault>) -> Option<Timestamp> {
-    let at = draft.send_at?;
-    if at > now.plus(SCHEDULE_AHEAD) {
-        let message = "send_at may lie up to 30 days ahead";
-        faults.push(Fault::new(Field::SendAt, FaultCode::InvalidSendAt, message));
-    } else if at < now.minus(SCHEDULE_BACK) {
-        faults.push(Fault::new(Field::SendAt, FaultCode::InvalidSendAt, "send_at lies in the past"));
-    }
-    (at > now).then_some(at)
 }

@@ -8,6 +8,7 @@ mod attachments;
 mod batch;
 mod change;
 mod dry_run;
+mod fields;
 mod ids;
 mod limits;
 mod message;
