@@ -3,12 +3,13 @@
 //! `router` builds the routes from the same table's paths; a test sends a request to each operation and compares what
 //! the server answers with what stands here.
 
+mod operation;
 mod operations;
 mod page;
 mod provider_operations;
 mod webhook_operations;
 
-pub use operations::{Body, Operation};
+pub use operation::{Body, Operation};
 pub use page::{STYLE, page};
 
 use crate::surfaces::http::problem;

@@ -1,62 +1,7 @@
 //! The table of operations.
 
-use crate::surfaces::http::problem::{self, Kind};
-
-/// What a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// Nothing.
-    None,
-    /// JSON of the named shape.
-    Json(&'static str),
-    /// The same, or nothing at all.
-    Optional(&'static str),
-    /// A provider's news of the named shape: it is not judged field by field, its signature is.
-    News(&'static str),
-}
-
-/// One operation.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
-    /// The method, lower case.
-    pub method: &'static str,
-    /// The path, with `{name}` for parameters.
-    pub path: &'static str,
-    /// Its name for generated clients.
-    pub id: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
-    /// The group it stands in.
-    pub tag: &'static str,
-    /// The permission it needs, or two of which one is enough; empty: none, and no key.
-    pub permission: &'static str,
-    /// Query parameters: name, JSON Schema, meaning.
-    pub query: &'static [(&'static str, &'static str, &'static str)],
-    /// What it takes.
-    pub body: Body,
-    /// Whether it takes an `Idempotency-Key`.
-    pub idempotent: bool,
-    /// What it answers when all is well: status, shape or media type, meaning.
-    pub answers: &'static [(u16, &'static str, &'static str)],
-    /// Problems that do not follow from the shape.
-    pub more_problems: &'static [Kind],
-}
-
-pub(super) const GET: Operation = Operation {
-    method: "get",
-    path: "",
-    id: "",
-    summary: "",
-    tag: "emails",
-    permission: "emails:read",
-    query: &[],
-    body: Body::None,
-    idempotent: false,
-    answers: &[],
-    more_problems: &[],
-};
-const POST: Operation = Operation { method: "post", permission: "emails:send", ..GET };
-pub(super) const ADMIN: Operation = Operation { tag: "administration", permission: "admin", ..GET };
+use super::operation::{ADMIN, Body, GET, LIMIT, Operation, POST};
+use crate::surfaces::http::problem;
 
 const READ_TEMPLATES: &str = "emails:read or templates:write";
 const BOOLEAN: &str = r#"{"type":"boolean"}"#;
@@ -65,7 +10,6 @@ const MOMENT: &str =
     r#"{"type":"string","anyOf":[{"format":"date"},{"format":"date-time"}],"examples":["2026-12-01"]}"#;
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
-pub(super) const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;
 const WAIT: &str = r#"{"type":"string","pattern":"^0*(([0-9]|[1-5][0-9]|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms)$","examples":["5s"]}"#;
 
 /// Every operation of the surface.

@@ -1,7 +1,7 @@
 //! The operations that mail providers call. They answer without a key and without a limit: the signature proves who calls,
 //! and refused news would be lost.
 
-use super::operations::{Body, GET, Operation};
+use super::operation::{Body, GET, Operation};
 
 const NEWS: Operation = Operation {
     method: "post",

@@ -1,6 +1,6 @@
 //! The operations about events: webhooks, their log, and the feed.
 
-use super::operations::{ADMIN, Body, GET, LIMIT, Operation};
+use super::operation::{ADMIN, Body, GET, LIMIT, Operation};
 use crate::surfaces::http::problem;
 
 const WEBHOOK: Operation = Operation { tag: "events", permission: "webhooks:write", ..ADMIN };
