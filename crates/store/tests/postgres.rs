@@ -3,74 +3,43 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "conformance/fixture.rs"]
+#[expect(dead_code, reason = "the suite uses the rest")]
+mod fixture;
+
+use fixture::*;
 use posthaste_model::attempt::Settlement;
-use posthaste_model::client::Client;
-use posthaste_model::email::{Content, Email, Parts, Priority, Recipient, RecipientKind, Source};
-use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::fault::Faults;
-use posthaste_model::{ClientId, EmailId, Mailbox, Secret, Status, Timestamp, WorkerId};
+use posthaste_model::{EmailId, Secret, Status};
 use posthaste_store::{
-    AcceptResult, Acceptance, Actor, EngineSettings, IdempotencyClaim, Lease, SettleResult, Store,
-    StoreError, StoreSettings, WorkerRecord,
+    AcceptResult, Acceptance, EngineSettings, IdempotencyClaim, Lease, SettleResult, Store, StoreError,
+    StoreSettings, WorkerRecord,
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client as Raw, NoTls};
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_001_200_000);
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(NOW.millis() + seconds * 1000)
+/// A database of its own; `None` when no server is named.
+async fn database() -> Option<Database> {
+    let made = Database::create().await;
+    if made.is_none() {
+        println!("skipped: POSTHASTE_TEST_POSTGRES_URL is not set");
+    }
+    made
 }
 
-fn chance() -> [u8; 10] {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let mut bytes = [0; 10];
-    bytes[2..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    bytes
+async fn open(database: &Database) -> Store {
+    Store::open(database.settings()).await.unwrap()
 }
 
-/// A database of its own, dropped at the end.
-struct Database {
-    url: String,
-    name: String,
-    server: String,
-}
-
-impl Database {
-    /// `None` when no server is named.
-    async fn make(name: &str) -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "the tests' own configuration")]
-        let Ok(server) = std::env::var("POSTHASTE_TEST_POSTGRES_URL") else {
-            println!("skipped: POSTHASTE_TEST_POSTGRES_URL is not set");
-            return None;
-        };
-        let name = format!("alone_{name}_{}", std::process::id());
-        raw(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let (place, query) = server.split_once('?').unwrap_or((&server, ""));
-        let (host, _) = place.rsplit_once('/').unwrap();
-        let url = format!("{host}/{name}?{query}").trim_end_matches('?').to_owned();
-        Some(Self { url, name, server })
+async fn remove(database: Database, stores: Vec<Store>) {
+    for store in stores {
+        store.close().await;
     }
-
-    fn settings(&self) -> StoreSettings {
-        StoreSettings::postgres(Secret::new(self.url.clone()))
-    }
-
-    async fn open(&self) -> Store {
-        Store::open(self.settings()).await.unwrap()
-    }
-
-    async fn drop(self, stores: Vec<Store>) {
-        for store in stores {
-            store.close().await;
-        }
-        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        raw(&self.server).await.batch_execute(&drop).await.unwrap();
-    }
+    database.remove().await;
 }
 
 /// A connection beside the store.
@@ -84,59 +53,8 @@ async fn raw(url: &str) -> Raw {
     client
 }
 
-fn acme() -> Client {
-    let id = ClientId::new(NOW, [1; 10]);
-    Client {
-        id,
-        name: "acme".into(),
-        department: None,
-        is_active: true,
-        created_at: NOW,
-        retention: posthaste_model::client::Retention::default(),
-    }
-}
-
-fn worker(number: u8) -> WorkerId {
-    WorkerId::new(NOW, [number; 10])
-}
-
 async fn with_client(store: &Store) {
-    let actor = Actor { kind: "cli".into(), id: None, address: None };
-    store.create_client(acme(), &actor).await.unwrap();
-}
-
-fn email() -> Email {
-    let id = EmailId::new(NOW, chance());
-    Email {
-        id,
-        client_id: acme().id,
-        credential_id: None,
-        source: Source::Emails,
-        test_mode: false,
-        domain: "example.com".into(),
-        from: Mailbox::parse("noreply@example.com").unwrap(),
-        recipients: vec![Recipient {
-            kind: RecipientKind::To,
-            mailbox: Mailbox::parse("ann@client.example").unwrap(),
-            suppressed: None,
-        }],
-        reply_to: Vec::new(),
-        subject: "Halo".into(),
-        content: Content::Parts(Parts { text: Some("Halo".into()), ..Parts::default() }),
-        attachments: Vec::new(),
-        tags: Vec::new(),
-        metadata: BTreeMap::new(),
-        event_id: None,
-        priority: Priority::DEFAULT,
-        requested_at: NOW,
-        send_at: None,
-        idempotency_key: None,
-        correlation_id: format!("c-{id}"),
-        message_id: format!("{id}@example.com"),
-        resent_from: None,
-        signed_by: None,
-        decisions: Vec::new(),
-    }
+    store.create_client(acme(), &actor()).await.unwrap();
 }
 
 fn acceptance(revision: u64, count: usize) -> Acceptance {
@@ -144,32 +62,11 @@ fn acceptance(revision: u64, count: usize) -> Acceptance {
     Acceptance { emails, idempotency: None, lease: None, revision, now: NOW }
 }
 
-fn sent(claim: &posthaste_model::attempt::Claim) -> Settlement {
-    let event =
-        NewEvent { kind: EventKind::Sent, at: at(1), recipient: None, attempt: claim.attempt, detail: None };
-    Settlement {
-        email_id: claim.email.id,
-        fence: claim.fence,
-        attempts: claim.attempt,
-        status: Status::Sent,
-        next_attempt_at: None,
-        sent_at: Some(at(1)),
-        failure: None,
-        error: None,
-        uncertain_ends: 0,
-        provider: Some("smtp".into()),
-        provider_message_id: None,
-        recipients: Vec::new(),
-        events: vec![event],
-        at: at(1),
-    }
-}
-
 /// Ids are given before the commit, so with writers side by side a later id may be there before an earlier one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_by_cursor_skips_nothing_that_writers_commit_later() {
-    let Some(database) = Database::make("feed").await else { return };
-    let (first, second) = (database.open().await, database.open().await);
+    let Some(database) = database().await else { return };
+    let (first, second) = (open(&database).await, open(&database).await);
     with_client(&first).await;
     let revision = first.revision().await.unwrap();
     let done = Arc::new(AtomicBool::new(false));
@@ -186,7 +83,7 @@ async fn a_reader_by_cursor_skips_nothing_that_writers_commit_later() {
     let seen = reader.join_all().await.remove(0);
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "rising, none twice");
     assert_eq!(seen.len(), written, "none skipped");
-    database.drop(vec![first, second]).await;
+    remove(database, vec![first, second]).await;
 }
 
 /// Reads on behind the cursor until the writers are done and nothing more comes.
@@ -214,7 +111,8 @@ async fn accept_and_send(store: &Store, revision: u64, number: u8) -> usize {
         let AcceptResult::Accepted { claims } = store.accept(acceptance).await.unwrap() else {
             panic!("not accepted")
         };
-        let settlements: Vec<Settlement> = claims.iter().map(sent).collect();
+        let settlements: Vec<Settlement> =
+            claims.iter().map(|claim| settlement(claim, Status::Sent, None)).collect();
         let results = store.settle(settlements).await.unwrap();
         assert!(results.iter().all(|result| *result == SettleResult::Recorded));
         events += claims.len() * 3;
@@ -224,8 +122,8 @@ async fn accept_and_send(store: &Store, revision: u64, number: u8) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bell_rings_on_every_node() {
-    let Some(database) = Database::make("bell").await else { return };
-    let (first, second) = (database.open().await, database.open().await);
+    let Some(database) = database().await else { return };
+    let (first, second) = (open(&database).await, open(&database).await);
     with_client(&first).await;
     let mut bell = second.bell().unwrap();
     // Should the listener only now begin to hear, it rings for what it has missed.
@@ -240,7 +138,7 @@ async fn the_bell_rings_on_every_node() {
     ring_within_ten_seconds(&mut bell).await;
     first.hand_back(worker(1), vec![(due[0].email.id, due[0].fence)], at(1)).await.unwrap();
     ring_within_ten_seconds(&mut bell).await;
-    database.drop(vec![first, second]).await;
+    remove(database, vec![first, second]).await;
 }
 
 async fn ring_within_ten_seconds(bell: &mut posthaste_store::Bell) {
@@ -249,8 +147,8 @@ async fn ring_within_ten_seconds(bell: &mut posthaste_store::Bell) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_key_makes_one_email_on_all_nodes_together() {
-    let Some(database) = Database::make("keys").await else { return };
-    let (first, second) = (database.open().await, database.open().await);
+    let Some(database) = database().await else { return };
+    let (first, second) = (open(&database).await, open(&database).await);
     with_client(&first).await;
     let revision = first.revision().await.unwrap();
     for round in 0..10 {
@@ -277,12 +175,12 @@ async fn one_key_makes_one_email_on_all_nodes_together() {
         assert_eq!((accepted, answers.len()), (1, 1), "one is stored, all others get its answer");
     }
     assert_eq!(first.queue_counts(NOW).await.unwrap().pending, 10);
-    database.drop(vec![first, second]).await;
+    remove(database, vec![first, second]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_start_at_once_take_turns_at_the_migrations() {
-    let Some(database) = Database::make("start").await else { return };
+    let Some(database) = database().await else { return };
     let mut starts = JoinSet::new();
     for _ in 0..6 {
         let settings = database.settings();
@@ -291,23 +189,23 @@ async fn nodes_that_start_at_once_take_turns_at_the_migrations() {
     let stores = starts.join_all().await;
     assert_eq!(stores[0].revision().await, stores[5].revision().await);
     assert!(stores[0].engine_version().starts_with(|first: char| first.is_ascii_digit()));
-    database.drop(stores).await;
+    remove(database, stores).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_leave_to_migrate_an_empty_database_is_refused() {
-    let Some(database) = Database::make("refuse").await else { return };
+    let Some(database) = database().await else { return };
     let refused = Store::open(StoreSettings { migrate: false, ..database.settings() }).await;
     assert!(matches!(refused, Err(StoreError::MigrationsMissing(_))), "{refused:?}");
-    let store = database.open().await;
-    database.drop(vec![store]).await;
+    let store = open(&database).await;
+    remove(database, vec![store]).await;
 }
 
 /// Ends every connection again and again while mail is accepted, claimed and settled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_connections_are() {
-    let Some(database) = Database::make("lost").await else { return };
-    let store = database.open().await;
+    let Some(database) = database().await else { return };
+    let store = open(&database).await;
     with_client(&store).await;
     let revision = store.revision().await.unwrap();
     let axe = raw(&database.server).await;
@@ -331,7 +229,7 @@ async fn nothing_acknowledged_is_lost_when_connections_are() {
         assert!(found.is_some(), "{id} was acknowledged");
     }
     store.check_integrity().await.unwrap();
-    database.drop(vec![store]).await;
+    remove(database, vec![store]).await;
 }
 
 /// What was acknowledged until it is over.
@@ -351,8 +249,8 @@ async fn accept_until(store: &Store, revision: u64, over: &AtomicBool) -> Vec<Em
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_fails_is_uncertain_and_the_next_one_goes_on() {
-    let Some(database) = Database::make("commit").await else { return };
-    let store = database.open().await;
+    let Some(database) = database().await else { return };
+    let store = open(&database).await;
     with_client(&store).await;
     let revision = store.revision().await.unwrap();
     let faults = Faults::parse("commit_io_error:1").unwrap();
@@ -362,12 +260,12 @@ async fn a_commit_that_fails_is_uncertain_and_the_next_one_goes_on() {
     assert_eq!(store.queue_counts(NOW).await.unwrap().pending, 0);
     assert!(failing.accept(acceptance(revision, 1)).await.is_ok());
     assert_eq!(store.queue_counts(NOW).await.unwrap().pending, 1);
-    database.drop(vec![store, failing]).await;
+    remove(database, vec![store, failing]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_every_connection_waits_further_operations_are_busy() {
-    let Some(database) = Database::make("busy").await else { return };
+    let Some(database) = database().await else { return };
     let mut settings = database.settings();
     if let EngineSettings::Postgres(server) = &mut settings.engine {
         (server.connections, server.acquire) = (2, Duration::from_millis(50));
@@ -398,7 +296,7 @@ async fn when_every_connection_waits_further_operations_are_busy() {
     lock.batch_execute("COMMIT").await.unwrap();
     assert!(waiting.join_all().await.iter().all(Result::is_ok));
     assert!(store.revision().await.is_ok());
-    database.drop(vec![store]).await;
+    remove(database, vec![store]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

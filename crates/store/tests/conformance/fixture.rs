@@ -65,9 +65,9 @@ pub async fn empty_postgres() -> Option<Home> {
 
 /// A new database of the server that `POSTHASTE_TEST_POSTGRES_URL` names.
 pub struct Database {
-    server: String,
-    name: String,
-    url: String,
+    pub server: String,
+    pub name: String,
+    pub url: String,
 }
 
 impl Database {
@@ -77,8 +77,9 @@ impl Database {
         let number = chance()[2..].iter().fold(0, |number, byte| number * 256 + u64::from(*byte));
         let name = format!("conformance_{}_{number}", std::process::id());
         tell(&server, &format!("CREATE DATABASE {name}")).await;
-        let (base, _) = server.rsplit_once('/').unwrap();
-        let url = format!("{base}/{name}");
+        let (place, query) = server.split_once('?').unwrap_or((&server, ""));
+        let (host, _) = place.rsplit_once('/').unwrap();
+        let url = format!("{host}/{name}?{query}").trim_end_matches('?').to_owned();
         Some(Self { server, name, url })
     }
 
