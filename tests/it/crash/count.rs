@@ -1,6 +1,7 @@
 //! The account of a crash test: what was acknowledged, and what the relay saw how often.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -59,7 +60,48 @@ pub struct Load {
     acknowledged: Mutex<HashMap<String, String>>,
 }
 
+/// Where a server under load listens, while it does.
+pub struct Address(Mutex<Option<SocketAddr>>);
+
+impl Address {
+    fn now(&self) -> Option<SocketAddr> {
+        *self.0.lock().expect("no panic under it")
+    }
+
+    fn put(&self, address: Option<SocketAddr>) {
+        *self.0.lock().expect("no panic under it") = address;
+    }
+
+    /// Takes the server away, and shows where it listens when it is up again.
+    #[track_caller]
+    pub fn away(&self, server: &mut Server, restart: impl FnOnce(&mut Server)) {
+        self.put(None);
+        restart(server);
+        self.put(Some(server.address()));
+    }
+}
+
 impl Load {
+    /// Sends on so many connections to `server` as long as `work` takes.
+    pub fn during(&self, server: &mut Server, connections: usize, work: impl FnOnce(&mut Server, &Address)) {
+        let address = Address(Mutex::new(Some(server.address())));
+        let key = server.key().to_owned();
+        std::thread::scope(|scope| {
+            let _ends = self.ends();
+            for _ in 0..connections {
+                scope.spawn(|| self.run(|| address.now(), &key));
+            }
+            work(server, &address);
+        });
+    }
+
+    /// Waits until so many more are acknowledged.
+    #[track_caller]
+    pub fn goes_on(&self, more: usize) {
+        let enough = self.count() + more;
+        eventually("the load goes on", || (self.count() >= enough).then_some(()));
+    }
+
     /// Ends the load when dropped, so that a failing test does not wait for its own senders.
     pub fn ends(&self) -> impl Drop {
         Ends(&self.over)
@@ -67,14 +109,14 @@ impl Load {
 
     /// Sends until it is ended; call on as many threads as there shall be connections. `address` answers where the
     /// server listens now.
-    pub fn run(&self, address: impl Fn() -> Option<std::net::SocketAddr>, key: &str) {
+    pub fn run(&self, address: impl Fn() -> Option<SocketAddr>, key: &str) {
         self.run_with(address, key, |token| email_to("user@client.com", token));
     }
 
     /// [`Self::run`] with emails of the test's own; each must hold the token it is given on a line of its text.
     pub fn run_with(
         &self,
-        address: impl Fn() -> Option<std::net::SocketAddr>,
+        address: impl Fn() -> Option<SocketAddr>,
         key: &str,
         email: impl Fn(&str) -> Value,
     ) {
@@ -88,7 +130,7 @@ impl Load {
         &self,
         number: u64,
         email: &Value,
-        address: &impl Fn() -> Option<std::net::SocketAddr>,
+        address: &impl Fn() -> Option<SocketAddr>,
         key: &str,
     ) {
         let body = email.to_string();

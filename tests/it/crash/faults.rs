@@ -1,6 +1,5 @@
 //! A1: the process dies at each named place, once early and once in the middle of a load; A8: a sync that fails.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
@@ -19,20 +18,11 @@ fn survives(spec: &str) {
     let mut server = Server::start(few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
     server.restart_with(|options| options.fault(spec));
     let load = Load::default();
-    let address = Mutex::new(Some(server.address()));
-    let key = server.key().to_owned();
-    std::thread::scope(|scope| {
-        let _ends = load.ends();
-        for _ in 0..8 {
-            scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
-        }
+    load.during(&mut server, 8, |server, address| {
         let status = server.wait_exit(Duration::from_secs(60));
         assert!(!status.success(), "{spec}: it did not crash");
-        *address.lock().expect("no panic") = None;
-        server.restart_with(|options| options.without("POSTHASTE_FAULT"));
-        *address.lock().expect("no panic") = Some(server.address());
-        let enough = load.count() + 50;
-        eventually("the load goes on", || (load.count() >= enough).then_some(()));
+        address.away(server, |server| server.restart_with(|options| options.without("POSTHASTE_FAULT")));
+        load.goes_on(50);
     });
     let doubles = load.settle(&server, &relay);
     // The only window: the relay has it, our record does not. It holds what was on its way, at most.

@@ -1,9 +1,7 @@
 //! A1: killed again and again at no particular place, under load.
 
-use std::sync::Mutex;
-
 use super::count::{Load, WORKERS, few_at_once};
-use crate::harness::{Relay, Server, eventually};
+use crate::harness::{Relay, Server};
 
 #[test]
 fn a1_killed_at_random_under_load_nothing_is_lost() {
@@ -21,20 +19,11 @@ fn survives(kills: usize) {
     let relay = Relay::accepting();
     let mut server = Server::start(few_at_once(&relay).env("POSTHASTE_DELIVERY__LEASE", "5s"));
     let load = Load::default();
-    let address = Mutex::new(Some(server.address()));
-    let key = server.key().to_owned();
-    std::thread::scope(|scope| {
-        let _ends = load.ends();
-        for _ in 0..8 {
-            scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
-        }
+    load.during(&mut server, 8, |server, address| {
         for kill in 0..kills {
             // A different amount of work each time, so that the kill meets different moments.
-            let enough = load.count() + 5 + kill * 7 % 60;
-            eventually("the load goes on", || (load.count() >= enough).then_some(()));
-            *address.lock().expect("no panic") = None;
-            server.restart();
-            *address.lock().expect("no panic") = Some(server.address());
+            load.goes_on(5 + kill * 7 % 60);
+            address.away(server, Server::restart);
         }
     });
     let doubles = load.settle(&server, &relay);

@@ -1,7 +1,6 @@
 //! A2: a worker that stood still longer than its lease; A10: asked to leave under full load.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::count::{Load, seen};
@@ -61,23 +60,14 @@ fn a10_sigterm_under_full_load_drains_and_loses_nothing() {
     let relay = Relay::accepting();
     let mut server = Server::start(ServerOptions::to_relay(&relay));
     let load = Load::default();
-    let address = Mutex::new(Some(server.address()));
-    let key = server.key().to_owned();
-    std::thread::scope(|scope| {
-        let _ends = load.ends();
-        for _ in 0..16 {
-            scope.spawn(|| load.run(|| *address.lock().expect("no panic"), &key));
-        }
-        eventually("the load runs", || (load.count() >= 200).then_some(()));
+    load.during(&mut server, 16, |server, address| {
+        load.goes_on(200);
         let began = Instant::now();
         let status = server.sigterm();
         assert!(status.success(), "{status}");
         assert!(began.elapsed() < Duration::from_secs(27), "{:?}", began.elapsed());
-        *address.lock().expect("no panic") = None;
-        server.restart();
-        *address.lock().expect("no panic") = Some(server.address());
-        let enough = load.count() + 50;
-        eventually("the load goes on", || (load.count() >= enough).then_some(()));
+        address.away(server, Server::restart);
+        load.goes_on(50);
     });
     assert_eq!(load.settle(&server, &relay), 0, "sent twice");
 }
