@@ -11,8 +11,8 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Runtime};
 
+use super::options::ServerOptions;
 use super::proxy::{Line, Proxy};
-use super::server::ServerOptions;
 
 /// The broker, under names of this value's own.
 pub struct Broker {

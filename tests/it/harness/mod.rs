@@ -1,6 +1,8 @@
 //! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
 //! PostgreSQL, Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message. Everything
 //! ends when its value is dropped.
+//! PostgreSQL, Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message.
+//! Everything ends when its value is dropped.
 
 pub mod broker;
 pub mod browser;
@@ -10,6 +12,7 @@ pub mod installation;
 pub mod message;
 pub mod name_server;
 pub mod object_store;
+pub mod options;
 pub mod postfix;
 pub mod postgres;
 pub mod provider;
@@ -27,9 +30,10 @@ pub use http::{Connection, Response};
 pub use installation::Installation;
 pub(crate) use installation::{embedded_only, scaled_only};
 pub use object_store::ObjectStore;
+pub use options::ServerOptions;
 pub use postgres::Postgres;
 pub use receiver::Receiver;
 pub use redis::Redis;
 pub use relay::Relay;
-pub use server::{Server, ServerOptions};
+pub use server::Server;
 pub use wait::{eventually, eventually_within, soon};

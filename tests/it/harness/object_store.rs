@@ -7,7 +7,7 @@ use posthaste_s3_server::{Line, Login, S3Server};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use super::server::ServerOptions;
+use super::options::ServerOptions;
 
 const BUCKET: &str = "mail";
 const ACCESS_KEY_ID: &str = "journey";
