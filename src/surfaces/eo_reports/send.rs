@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use posthaste_model::Rate;
 use posthaste_model::draft::Field;
+use posthaste_model::eo::EoDelivery;
 use posthaste_model::refusal::{FaultCode, Refusal};
 use serde_json::json;
 
@@ -78,14 +79,9 @@ pub(super) async fn resend(
     let (parts, body) = request.into_parts();
     reports
         .work(parts, body, true, async |reports, visitor, who, form, key| {
-            let found = match id.parse::<i64>() {
-                Ok(id) => reports.eo.delivery(&who.user, id).await,
-                Err(_) => Ok(None),
-            };
-            let old = match found {
-                Ok(Some(record)) => record.delivery,
-                Ok(None) => return Done::Refused(StatusCode::NOT_FOUND, "not_found"),
-                Err(_) => return Done::Unavailable,
+            let old = match reports.delivery(who, &id).await {
+                Ok(old) => old,
+                Err(refused) => return refused,
             };
             let fields = form.fields().unwrap_or_default();
             let to = fields.get("to_email").map(str::trim).filter(|value| !value.is_empty());
@@ -104,19 +100,12 @@ pub(super) async fn dismiss(
     let (parts, body) = request.into_parts();
     reports
         .work(parts, body, false, async |reports, _, who, _, _| {
-            let found = match id.parse::<i64>() {
-                Ok(id) => reports.eo.delivery(&who.user, id).await,
-                Err(_) => Ok(None),
+            let delivery = match reports.delivery(who, &id).await {
+                Ok(delivery) => delivery,
+                Err(refused) => return refused,
             };
-            match found {
-                Ok(Some(record)) => {
-                    let now = reports.clock.now();
-                    match reports.store.dismiss_eo_notice(record.delivery.id, now).await {
-                        Ok(()) => Done::Nothing,
-                        Err(_) => Done::Unavailable,
-                    }
-                }
-                Ok(None) => Done::Refused(StatusCode::NOT_FOUND, "not_found"),
+            match reports.store.dismiss_eo_notice(delivery.id, reports.clock.now()).await {
+                Ok(()) => Done::Nothing,
                 Err(_) => Done::Unavailable,
             }
         })
@@ -221,6 +210,19 @@ impl EoReports {
         });
         let done = work(self, &visitor, &who, &form, key).await;
         answered(&visitor, &parts, done)
+    }
+
+    /// The delivery in a path, of an event that the user may see.
+    async fn delivery(&self, who: &SignedIn, id: &str) -> Result<EoDelivery, Done> {
+        let found = match id.parse() {
+            Ok(id) => self.eo.delivery(&who.user, id).await,
+            Err(_) => Ok(None),
+        };
+        match found {
+            Ok(Some(record)) => Ok(record.delivery),
+            Ok(None) => Err(Done::Refused(StatusCode::NOT_FOUND, "not_found")),
+            Err(_) => Err(Done::Unavailable),
+        }
     }
 
     /// The faults that only the event and the address themselves can have, so that a form is told all at once.
