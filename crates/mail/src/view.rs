@@ -89,6 +89,18 @@ pub struct PartView {
     pub size: usize,
     /// Its name when it is an attachment.
     pub filename: Option<String>,
+    /// A name that is safe to save it under, also where it is no attachment.
+    pub save_as: String,
+    body: Range<usize>,
+    encoding: Encoding,
+}
+
+impl PartView {
+    /// The content, decoded; of a part that is made of parts, all of them as they stand. `raw` is the message that the
+    /// view was read from; another one gives other bytes, or none.
+    pub fn content<'a>(&self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+        decode::transfer(raw.get(self.body.clone()).unwrap_or_default(), self.encoding)
+    }
 }
 
 impl MessageView {
@@ -117,13 +129,17 @@ pub fn read_message(raw: &[u8]) -> MessageView {
     let header = structure.parts.first().map(|part| part.header.clone()).unwrap_or_default();
     let (fields, fields_cut) = field::read_all(&raw[header]);
     let mut view = MessageView { fields, is_cut: structure.is_cut || fields_cut, ..MessageView::default() };
-    for part in &structure.parts {
+    for (number, part) in structure.parts.iter().enumerate() {
         let filename = view.place(raw, part);
         view.parts.push(PartView {
             depth: part.depth,
             mime: part.mime.essence.clone(),
             size: part.body.len(),
+            save_as: filename.clone().unwrap_or_else(|| named(part, "part", number)),
             filename,
+            body: part.body.clone(),
+            // What is made of parts has no encoding of its own (RFC 2045, section 6.4).
+            encoding: if part.is_multipart { Encoding::Identity } else { part.mime.encoding },
         });
     }
     view.is_cut |= [&view.text, &view.html].into_iter().flatten().any(|body| body.is_cut);
@@ -183,10 +199,16 @@ fn attachment(raw: &[u8], part: &Part, number: usize) -> AttachmentView {
 }
 
 fn filename(part: &Part, number: usize) -> String {
+    named(part, "attachment", number)
+}
+
+/// The declared name made safe, or one of `stem` and `number`.
+fn named(part: &Part, stem: &str, number: usize) -> String {
     let declared = part.mime.name.as_deref().unwrap_or_default();
     let printable: String = declared.chars().filter(|character| !character.is_control()).collect();
     safe_filename(&printable).unwrap_or_else(|_| {
         let extension = match &*part.mime.essence {
+            _ if part.is_multipart => "mime",
             "message/rfc822" => "eml",
             "text/plain" => "txt",
             "text/html" => "html",
@@ -197,7 +219,7 @@ fn filename(part: &Part, number: usize) -> String {
             "application/pdf" => "pdf",
             _ => "bin",
         };
-        format!("attachment-{number}.{extension}")
+        format!("{stem}-{number}.{extension}")
     })
 }
 

@@ -74,6 +74,27 @@ fn bodies_attachments_and_the_tree() {
         ]
     );
     assert!(!view.is_cut);
+    let saved: Vec<&str> = view.parts.iter().map(|part| &*part.save_as).collect();
+    assert_eq!(
+        saved,
+        [
+            "part-0.mime",
+            "part-1.mime",
+            "part-2.mime",
+            "part-3.txt",
+            "part-4.html",
+            "x.png",
+            "kä.txt",
+            "attachment-3.eml",
+            "part-8.txt",
+        ]
+    );
+    assert_eq!(&*view.parts[4].content(&raw), "<b>ä</b>".as_bytes());
+    assert_eq!(&*view.parts[5].content(&raw), b"\x89PNG");
+    assert_eq!(&*view.parts[8].content(&raw), b"inner body");
+    let related = view.parts[1].content(&raw);
+    assert!(related.starts_with(b"--in\r\n") && related.ends_with(b"--in--"), "{related:?}");
+    assert_eq!(&*view.parts[5].content(b"another message"), b"");
 }
 
 #[test]
@@ -213,5 +234,10 @@ fn check(raw: &[u8]) {
     for file in &view.attachments {
         assert_eq!(file.content(raw).len(), file.size);
         assert!(!file.filename.is_empty() && !file.filename.contains(char::is_control));
+    }
+    for part in &view.parts {
+        assert!(part.content(raw).len() <= part.size, "{part:?}");
+        assert!(!part.save_as.is_empty() && !part.save_as.contains(char::is_control));
+        assert!(!part.save_as.contains(['/', '\\']), "{}", part.save_as);
     }
 }
