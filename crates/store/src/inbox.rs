@@ -28,6 +28,17 @@ pub enum InboxSelection {
     All,
 }
 
+/// A client that has messages in the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxClient {
+    /// Its id.
+    pub id: ClientId,
+    /// Its name.
+    pub name: String,
+    /// How many messages.
+    pub messages: u64,
+}
+
 impl Store {
     /// Keeps a message; keeping the same id again changes nothing.
     pub async fn inbox_add(&self, message: InboxMessage) -> Result<(), StoreError> {
@@ -60,6 +71,11 @@ impl Store {
         which: InboxSelection,
     ) -> Result<u64, StoreError> {
         on_engine!(self, engine => engine.inbox_delete(client, which).await)
+    }
+
+    /// The clients that have messages, by name; only this one when one is given.
+    pub async fn inbox_clients(&self, client: Option<ClientId>) -> Result<Vec<InboxClient>, StoreError> {
+        on_engine!(self, engine => engine.inbox_clients(client).await)
     }
 
     /// How many messages a client has, or all have.

@@ -39,7 +39,7 @@ pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Pa
 pub use eo::{EoDeliveryRecord, EoFilter, EoPoint};
 pub use error::StoreError;
 pub use feed::{ClientEvent, ClientEvents};
-pub use inbox::{InboxFilter, InboxSelection};
+pub use inbox::{InboxClient, InboxFilter, InboxSelection};
 pub use news::{LastHeard, NewsReport, NewsResult, Span, WebhookToken};
 pub use outcome::{CancelResult, SettleResult};
 pub use sender_configs::{SenderConfig, SenderConfigChange};

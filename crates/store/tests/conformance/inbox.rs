@@ -4,9 +4,9 @@ use crate::fixture::*;
 use posthaste_model::email::BlobHash;
 use posthaste_model::inbox::InboxMessage;
 use posthaste_model::{ClientId, InboxId};
-use posthaste_store::{InboxFilter, InboxSelection, Store};
+use posthaste_store::{InboxClient, InboxFilter, InboxSelection, Store};
 
-crate::on_every_engine!(keeps_lists_and_deletes, filters, nothing_of_another_client);
+crate::on_every_engine!(keeps_lists_and_deletes, filters, nothing_of_another_client, counts_by_client);
 
 fn message(client_id: ClientId, subject: &str) -> InboxMessage {
     InboxMessage {
@@ -81,4 +81,21 @@ async fn nothing_of_another_client(store: &Store) {
         assert_eq!(store.inbox_delete(Some(other), InboxSelection::All).await, Ok(0));
     }
     assert_eq!(store.inbox_count(None).await, Ok(1));
+}
+
+async fn counts_by_client(store: &Store) {
+    assert_eq!(store.inbox_clients(None).await, Ok(vec![]));
+    for (client, subject) in [(rival().id, "a"), (acme().id, "b"), (rival().id, "c")] {
+        store.inbox_add(message(client, subject)).await.unwrap();
+    }
+    let of = |client: posthaste_model::client::Client, messages| InboxClient {
+        id: client.id,
+        name: client.name,
+        messages,
+    };
+    let mut all = vec![of(acme(), 1), of(rival(), 2)];
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(store.inbox_clients(None).await, Ok(all));
+    assert_eq!(store.inbox_clients(Some(acme().id)).await, Ok(vec![of(acme(), 1)]));
+    assert_eq!(store.inbox_clients(Some(ClientId::from_bytes([9; 16]))).await, Ok(vec![]));
 }

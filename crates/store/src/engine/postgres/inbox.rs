@@ -7,7 +7,7 @@ use super::rows::{id_at, uuid_of};
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::inbox::{InboxFilter, InboxSelection};
+use crate::inbox::{InboxClient, InboxFilter, InboxSelection};
 use crate::record::damaged;
 use posthaste_model::email::BlobHash;
 use posthaste_model::inbox::InboxMessage;
@@ -32,6 +32,10 @@ fn message_at(row: &Row) -> Result<InboxMessage, Trouble> {
         sha256: hash_at(row, 8)?,
         received_at: instant_at(row, 9)?,
     })
+}
+
+fn client_at(row: &Row) -> Result<InboxClient, Trouble> {
+    Ok(InboxClient { id: id_at!(row, 0, ClientId), name: at(row, 1)?, messages: count_at(row, 2)? })
 }
 
 /// A digest.
@@ -107,6 +111,25 @@ impl Postgres {
             let sql = "DELETE FROM inbox WHERE ($1::uuid IS NULL OR client_id = $1)
                 AND ($2::uuid[] IS NULL OR id = ANY($2))";
             db.run(sql, &[&client, ids]).await
+        })
+        .await
+    }
+
+    pub(crate) async fn inbox_clients(
+        &self,
+        client: Option<ClientId>,
+    ) -> Result<Vec<InboxClient>, StoreError> {
+        self.read(|db| async move {
+            let of_client = if client.is_some() { "client_id = $1" } else { "$1::uuid IS NULL" };
+            // Counted in the index alone before anything is joined.
+            let sql = format!(
+                "SELECT c.id, c.name, i.messages
+                 FROM (SELECT client_id, count(*) AS messages FROM inbox WHERE {of_client}
+                    GROUP BY client_id) i
+                 JOIN clients c ON c.id = i.client_id ORDER BY c.name"
+            );
+            let rows = db.rows(&sql, &[&client.map(|id| uuid_of!(id))]).await?;
+            rows.iter().map(client_at).collect()
         })
         .await
     }

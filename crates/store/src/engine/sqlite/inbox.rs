@@ -5,7 +5,7 @@ use super::rows::id_at;
 use super::trouble::Trouble;
 use super::tx::client_number;
 use crate::StoreError;
-use crate::inbox::{InboxFilter, InboxSelection};
+use crate::inbox::{InboxClient, InboxFilter, InboxSelection};
 use crate::record::damaged;
 use posthaste_model::email::BlobHash;
 use posthaste_model::inbox::InboxMessage;
@@ -115,6 +115,31 @@ impl Sqlite {
             }
         })
         .await
+    }
+
+    pub(crate) async fn inbox_clients(
+        &self,
+        client: Option<ClientId>,
+    ) -> Result<Vec<InboxClient>, StoreError> {
+        self.readers
+            .read(move |connection| {
+                let client = number_of(connection, client)?;
+                let of_client = if client.is_some() { "client = ?1" } else { "?1 IS NULL" };
+                // Counted in the index alone before anything is joined.
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT c.id, c.name, i.messages
+                     FROM (SELECT client, count(*) AS messages FROM inbox WHERE {of_client} GROUP BY client) i
+                     JOIN clients c ON c.n = i.client ORDER BY c.name"
+                ))?;
+                let mut rows = statement.query([client])?;
+                let mut clients = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let (id, name) = (id_at!(row, 0, ClientId), row.get(1)?);
+                    clients.push(InboxClient { id, name, messages: row.get(2)? });
+                }
+                Ok(clients)
+            })
+            .await
     }
 
     pub(crate) async fn inbox_count(&self, client: Option<ClientId>) -> Result<u64, StoreError> {
