@@ -13,6 +13,7 @@ mod ids;
 mod limits;
 mod message;
 mod raw;
+mod release;
 mod sender;
 mod spans;
 mod suppression;
@@ -22,6 +23,7 @@ pub use batch::{BatchAccepted, BatchRule};
 pub use dry_run::DryRun;
 pub use limits::{IntakeLimits, LinkRule, UnsubscribeRule};
 pub use raw::RawDraft;
+pub use release::ReleaseDraft;
 
 use crate::auth::{Auth, AuthError, Caller};
 use crate::base::chance::Chance;
@@ -153,6 +155,8 @@ enum Wanted<'a> {
     Raw(&'a RawDraft),
     /// Another one like this, with its files.
     Copy(&'a Email, &'a [bytes::Bytes]),
+    /// A message of the inbox.
+    Release(&'a ReleaseDraft),
 }
 
 impl Intake {
@@ -195,6 +199,7 @@ impl Intake {
             let judged = match wanted {
                 Wanted::Draft(draft) => self.prepare(&caller, draft, submission, now).await,
                 Wanted::Raw(draft) => self.prepare_raw(&caller, draft, submission, now).await,
+                Wanted::Release(draft) => self.prepare_release(&caller, draft, submission, now).await,
                 Wanted::Copy(email, files) => self.prepare_copy(&caller, email, files, submission, now).await,
             };
             let prepared = match judged {

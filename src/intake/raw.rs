@@ -67,7 +67,7 @@ impl Intake {
         let sender =
             sender::of_message(caller, &draft.sender, &draft.message).await.map_err(|e| unavailable(&e))?;
         let sender = sender.map_err(|fault| Refusal::Invalid(vec![fault]))?;
-        let recipients = recipients(draft)?;
+        let recipients = recipients(&draft.message, &draft.recipients)?;
         let id: EmailId = self.new_id(now);
         let content = draft.message.passed_on(&draft.hop, &id.to_string(), now.millis());
         let mut decisions = first_decisions(caller, sender.decision, submission);
@@ -117,19 +117,20 @@ fn kept(message: Bytes) -> (Content, Vec<Bytes>) {
     if message.len() <= SHORT {
         return (Content::Whole { message: Octets(message) }, Vec::new());
     }
-    (Content::Raw { sha256: BlobHash::of(&message), size: message.len() as u64 }, vec![message])
+    let (sha256, size) = (BlobHash::of(&message), message.len() as u64);
+    (Content::Raw { sha256, size, released_to: None }, vec![message])
 }
 
 /// Everyone on the envelope once, in the order to, cc, bcc: whom the header names in neither is a blind copy.
-fn recipients(draft: &RawDraft) -> Result<Vec<Recipient>, Refusal> {
+pub(super) fn recipients(message: &RawMessage, addresses: &[Address]) -> Result<Vec<Recipient>, Refusal> {
     let named = |field: &str| -> HashSet<String> {
-        let lists = draft.message.all(field).filter_map(|value| address_list(value).ok());
+        let lists = message.all(field).filter_map(|value| address_list(value).ok());
         lists.flatten().map(|address| address.canonical().to_owned()).collect()
     };
     let (to, cc) = (named("to"), named("cc"));
     let mut seen = HashSet::new();
-    let mut found = Vec::with_capacity(draft.recipients.len());
-    for address in &draft.recipients {
+    let mut found = Vec::with_capacity(addresses.len());
+    for address in addresses {
         let key = address.canonical();
         if !seen.insert(key) {
             continue;

@@ -5,7 +5,7 @@ mod rule;
 
 pub use rule::RouteRule;
 
-use posthaste_model::email::{Email, Priority, Source};
+use posthaste_model::email::{Content, Email, Priority, Source};
 use posthaste_model::{ClientId, Domain, Rate};
 use rule::{check, lower_case, matches, order};
 use std::fmt;
@@ -69,6 +69,8 @@ pub enum RouteError {
 pub enum RouteReason {
     /// Handed in with a test key: it never leaves the machine.
     TestMode,
+    /// A person released it from the inbox to this transport.
+    Released,
     /// This rule matched, from 1.
     Rule(usize),
     /// No rule matched, and the sender is one of the organization, which the Mail Proxy API sends by sender configs.
@@ -85,6 +87,7 @@ impl fmt::Display for RouteReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TestMode => f.write_str("mail of a test key always goes to the inbox"),
+            Self::Released => f.write_str("it was released from the inbox to this transport"),
             Self::Rule(number) => write!(f, "route {number} matched"),
             Self::SenderConfig => {
                 f.write_str("the organization's own addresses go through Microsoft Graph by a sender config")
@@ -213,6 +216,10 @@ impl Routes {
 
     /// The way out for `email`, whose client bears `client_name`.
     pub fn choose(&self, email: &Email, client_name: Option<&str>) -> RouteDecision {
+        if let (false, Content::Raw { released_to: Some(name), .. }) = (email.test_mode, &email.content) {
+            let transports = [Arc::from(name.as_str())].into();
+            return RouteDecision { transports, reason: RouteReason::Released };
+        }
         let to_domains: Vec<&str> = email.recipients.iter().map(|to| to.mailbox.address.domain()).collect();
         self.find(&RouteQuery {
             source: email.source,

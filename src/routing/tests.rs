@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::email;
+use posthaste_model::email::BlobHash;
 use posthaste_model::{EmailId, Timestamp};
 
 fn rule(transports: &[&str]) -> RouteRule {
@@ -36,6 +37,21 @@ fn mail_of_a_test_key_goes_to_the_inbox_whatever_the_rules_say() {
     let mail = Email { test_mode: true, ..email("ann@a.example", &["bob@b.example"]) };
     let decision = routes.choose(&mail, None);
     assert_eq!((names(&decision), decision.reason), (vec![INBOX], RouteReason::TestMode));
+}
+
+#[test]
+fn a_released_message_takes_the_way_it_was_released_to() {
+    let routes = Routes::new(vec![rule(&["a"])], INBOX, &["a", "b"]).unwrap();
+    let mut mail = email("ann@a.example", &["bob@b.example"]);
+    let sha256 = BlobHash::of(b"kept");
+    mail.content = Content::Raw { sha256, size: 4, released_to: Some("b".to_owned()) };
+    let decision = routes.choose(&mail, None);
+    assert_eq!((names(&decision), decision.reason), (vec!["b"], RouteReason::Released));
+    mail.test_mode = true;
+    assert_eq!(names(&routes.choose(&mail, None)), [INBOX], "a test key makes nothing leave the machine");
+    mail.test_mode = false;
+    mail.content = Content::Raw { sha256, size: 4, released_to: None };
+    assert_eq!(names(&routes.choose(&mail, None)), ["a"]);
 }
 
 #[test]

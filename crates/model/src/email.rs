@@ -165,12 +165,15 @@ pub struct TemplateRef {
 pub enum Content {
     /// Parts to put together at delivery.
     Parts(Parts),
-    /// A finished message taken over SMTP, kept byte for byte in the blob store.
+    /// A finished message, taken over SMTP or out of the inbox, kept byte for byte in the blob store.
     Raw {
         /// The blob that holds it.
         sha256: BlobHash,
         /// Size in bytes.
         size: u64,
+        /// The transport that a person released it to from the inbox; `None`: as the routes say.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        released_to: Option<String>,
     },
     /// A finished message taken over SMTP that is short enough to stand in the record itself.
     Whole {

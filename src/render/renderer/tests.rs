@@ -206,12 +206,16 @@ async fn a_raw_message_goes_out_byte_for_byte() {
     let raw = Bytes::from_static("From: a@example.com\r\nSubject: x\r\n\r\nhalo \u{e9}\r\n".as_bytes());
     let blobs = Blobs::files(&rig.folder.path().join("blobs"), Faults::none()).unwrap();
     let sha256 = blobs.put(raw.clone()).await.unwrap();
-    let message =
-        rig.renderer.message(&email(Content::Raw { sha256, size: raw.len() as u64 })).await.unwrap();
+    let message = rig
+        .renderer
+        .message(&email(Content::Raw { sha256, size: raw.len() as u64, released_to: None }))
+        .await
+        .unwrap();
     assert_eq!((message.bytes, message.is_8bit, message.smtputf8), (raw, true, false));
     let raw = Bytes::from_static("From: a@example.com\r\nSubject: \u{e9}\r\n\r\n".as_bytes());
     let sha256 = blobs.put(raw.clone()).await.unwrap();
-    let message = rig.renderer.message(&email(Content::Raw { sha256, size: 1 })).await.unwrap();
+    let message =
+        rig.renderer.message(&email(Content::Raw { sha256, size: 1, released_to: None })).await.unwrap();
     assert!(message.smtputf8, "a header that is not ASCII");
 }
 
