@@ -11,6 +11,7 @@ mod emails_api;
 mod eo;
 mod harness;
 mod hostile;
+mod inbox;
 mod mail_proxy;
 mod moving;
 mod news;

@@ -4,6 +4,7 @@ use super::{Dashboard, When, changed, client_id, result, shell, shown};
 use crate::auth::AuthError;
 use crate::intake::{Accepted, Submission};
 use crate::surfaces::http::form::Fields;
+use crate::surfaces::inbox::parts::{self, PartLine};
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::redirect;
 use askama::Template;
@@ -57,6 +58,7 @@ enum View {
     Html,
     Text(String),
     Headers(Vec<FieldView>),
+    Parts(Vec<PartLine>, String),
     Source(String, bool),
     Gone(&'static str),
 }
@@ -221,13 +223,23 @@ impl Dashboard {
         let view = match asked {
             "html" if has_html => View::Html,
             "headers" => View::Headers(read.fields),
+            "parts" => {
+                let at = format!("/admin/emails/{}/{}/mime", record.email.client_id, record.email.id);
+                View::Parts(parts::lines(&read), at)
+            }
             "source" => {
                 let shown = &message[..message.len().min(SOURCE_SHOWN)];
                 View::Source(String::from_utf8_lossy(shown).into_owned(), message.len() > SOURCE_SHOWN)
             }
             _ => View::Text(read.text.map(|text| text.content).unwrap_or_default()),
         };
-        let tabs = [("html", "HTML"), ("text", "Text"), ("headers", "Headers"), ("source", "Source")];
+        let tabs = [
+            ("html", "HTML"),
+            ("text", "Text"),
+            ("headers", "Headers"),
+            ("parts", "MIME tree"),
+            ("source", "Source"),
+        ];
         let tabs = tabs.into_iter().filter(|(word, _)| *word != "html" || has_html);
         (view, tabs.map(|(word, title)| (word, title, word == asked)).collect())
     }

@@ -2,7 +2,7 @@
 
 use super::Dashboard;
 use crate::surfaces::http::answer;
-use crate::surfaces::inbox::frame;
+use crate::surfaces::inbox::{frame, parts};
 use crate::surfaces::web::visitor::{Visitor, unavailable};
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -56,6 +56,22 @@ pub(super) async fn part(
     }
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     visitor.finish(response)
+}
+
+/// `GET /admin/emails/{client}/{id}/mime/{number}`: any part of the MIME tree.
+pub(super) async fn mime_part(
+    State(dashboard): State<Dashboard>,
+    Path((client, id, number)): Path<(String, String, String)>,
+    request: Request<Body>,
+) -> Response {
+    let (visitor, message) = match dashboard.message(&client, &id, request).await {
+        Ok(found) => found,
+        Err(refused) => return refused,
+    };
+    match parts::download(&read_message(&message), &message, &number) {
+        Some(file) => visitor.finish(file),
+        None => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
+    }
 }
 
 /// `GET /admin/emails/{client}/{id}/source`.

@@ -91,6 +91,7 @@ pub(super) fn router(ground: &Ground) -> Router {
         .route("/admin/emails/{client}/{id}", get(email::page))
         .route("/admin/emails/{client}/{id}/html", get(message::html))
         .route("/admin/emails/{client}/{id}/parts/{index}", get(message::part))
+        .route("/admin/emails/{client}/{id}/mime/{number}", get(message::mime_part))
         .route("/admin/emails/{client}/{id}/source", get(message::source))
         .route("/admin/emails/{client}/{id}/resend", post(email::resend))
         .route("/admin/emails/{client}/{id}/cancel", post(email::cancel))

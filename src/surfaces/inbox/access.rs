@@ -6,7 +6,7 @@
 //! not change anything (its origin is another), and must not read under a name that it points at us (DNS rebinding:
 //! the `Host` is then another).
 
-use crate::auth::{Auth, AuthError, Freshness};
+use crate::auth::{Auth, AuthError, Caller, Freshness};
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::web::visitor::session_cookie;
@@ -17,6 +17,7 @@ use http::{HeaderName, Method};
 use posthaste_model::ClientId;
 use posthaste_model::credential::Permission;
 use posthaste_model::user::Role;
+use posthaste_store::Actor;
 use std::net::IpAddr;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -37,6 +38,41 @@ pub(super) struct Scope {
     pub(super) client: Option<ClientId>,
 }
 
+/// Who was let in.
+pub(super) enum Who {
+    /// Whoever sits at the machine.
+    AtMachine,
+    /// An admin, by the id.
+    Admin(String),
+    /// The holder of a key.
+    Key(Box<Caller>),
+}
+
+/// A request that was let in.
+pub(super) struct Guest {
+    /// Whose messages it may see and delete.
+    pub(super) scope: Scope,
+    /// Who it comes from.
+    pub(super) who: Who,
+}
+
+impl Guest {
+    fn of_all(who: Who) -> Self {
+        Self { scope: Scope { client: None }, who }
+    }
+
+    /// Who makes a change, for the audit.
+    pub(super) fn actor(&self, parts: &Parts) -> Actor {
+        let (kind, id) = match &self.who {
+            Who::AtMachine => ("local", None),
+            Who::Admin(id) => ("user", Some(id.clone())),
+            Who::Key(caller) => ("api", Some(caller.credential.id.to_string())),
+        };
+        let address = exchange::of(parts).client_address().to_string();
+        Actor { kind: kind.to_owned(), id, address: Some(address) }
+    }
+}
+
 /// Decides.
 pub(super) struct Access {
     auth: Auth,
@@ -51,7 +87,7 @@ impl Access {
     }
 
     /// What the request may see, or why nothing.
-    pub(super) async fn enter(&self, parts: &Parts) -> Result<Scope, Problem> {
+    pub(super) async fn enter(&self, parts: &Parts) -> Result<Guest, Problem> {
         let mut keys = parts.headers.get_all(X_API_KEY).iter();
         match (keys.next(), keys.next()) {
             (None, _) if self.auth.has_users().await.map_err(|error| unavailable(&error))? => {
@@ -64,7 +100,7 @@ impl Access {
     }
 
     /// Once people can log in, an admin must have: this machine is no longer one person's.
-    async fn with_login(&self, parts: &Parts) -> Result<Scope, Problem> {
+    async fn with_login(&self, parts: &Parts) -> Result<Guest, Problem> {
         let session = match session_cookie(&parts.headers) {
             Some(token) => self.auth.session(&token).await.map_err(|error| unavailable(&error))?,
             None => None,
@@ -80,10 +116,10 @@ impl Access {
         if !matches!(parts.method, Method::GET | Method::HEAD) && !is_same_origin(parts) {
             return Err(Problem::new(problem::FORBIDDEN, "another site's page may not change the inbox"));
         }
-        Ok(Scope { client: None })
+        Ok(Guest::of_all(Who::Admin(who.user.id.to_string())))
     }
 
-    async fn with_key(&self, key: &str) -> Result<Scope, Problem> {
+    async fn with_key(&self, key: &str) -> Result<Guest, Problem> {
         let caller = self.auth.api_key(key, Freshness::Now).await.map_err(|error| match error {
             AuthError::Invalid => unauthorized("give a valid API key in X-Api-Key"),
             AuthError::Store(error) => unavailable(&error),
@@ -92,10 +128,22 @@ impl Access {
             let detail = format!("the key needs the permission {}", Permission::EmailsRead.as_str());
             return Err(Problem::new(problem::FORBIDDEN, detail));
         }
-        Ok(Scope { client: Some(caller.client.id) })
+        Ok(Guest { scope: Scope { client: Some(caller.client.id) }, who: Who::Key(Box::new(caller)) })
     }
 
-    fn without_key(&self, parts: &Parts) -> Result<Scope, Problem> {
+    /// The caller that speaks for a client whose messages the guest may see: the key's own, or a person.
+    pub(super) async fn speaker(&self, who: &Who, client: ClientId) -> Result<Caller, Problem> {
+        let found = match who {
+            Who::Key(caller) => return Ok(Caller::clone(caller)),
+            Who::AtMachine | Who::Admin(_) => self.auth.on_behalf_of(client).await,
+        };
+        found.map_err(|error| match error {
+            AuthError::Invalid => Problem::new(problem::CONFLICT, "the message's client is switched off"),
+            AuthError::Store(error) => unavailable(&error),
+        })
+    }
+
+    fn without_key(&self, parts: &Parts) -> Result<Guest, Problem> {
         let exchange = exchange::of(parts);
         let is_local = is_loopback(exchange.peer().ip())
             && is_loopback(exchange.client_address())
@@ -113,7 +161,7 @@ impl Access {
             let detail = "another site's page may not change the inbox";
             return Err(Problem::new(problem::FORBIDDEN, detail));
         }
-        Ok(Scope { client: None })
+        Ok(Guest::of_all(Who::AtMachine))
     }
 
     fn is_our_name(&self, host: &Authority) -> bool {

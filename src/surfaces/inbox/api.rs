@@ -3,6 +3,7 @@
 use super::access::{self, Scope};
 use super::content::Opened;
 use super::parameters::Asked;
+use super::parts::{self, file, safe_type};
 use super::visit::Visit;
 use super::{Inbox, shapes};
 use crate::surfaces::http::answer;
@@ -11,17 +12,12 @@ use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 use posthaste_model::InboxId;
 use posthaste_model::inbox::InboxMessage;
 use posthaste_store::InboxSelection;
 use serde_json::json;
-
-/// Types under which a file may be handed to a browser; any other goes out as bytes. None of them can run.
-const SAFE_TYPES: [&str; 7] =
-    ["image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "application/pdf", "text/plain"];
 
 /// A refusal as programs read it.
 pub(super) fn refused(problem: Problem, parts: &Parts) -> Response {
@@ -51,8 +47,8 @@ impl Inbox {
 }
 
 pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
-    let asked = visit.asked(&["q", "to", "limit", "before"])?;
-    let (messages, next) = visit.inbox.page(visit.scope, &asked).await?;
+    let asked = visit.asked(&["q", "client", "to", "limit", "before"])?;
+    let (messages, next) = visit.inbox.page(visit.scope_of(&asked).await?, &asked).await?;
     Ok(answer::json(StatusCode::OK, &shapes::list(&messages, next)))
 }
 
@@ -75,19 +71,21 @@ fn attached(opened: &Opened, index: &str) -> Result<Response, Problem> {
     let Some(found) = found else {
         return Err(Problem::new(problem::NOT_FOUND, "the message has no such attachment"));
     };
-    let media_type = SAFE_TYPES.iter().find(|safe| **safe == found.mime);
     let content = Bytes::from(found.content(&opened.source).into_owned());
-    Ok(file(content, media_type.unwrap_or(&"application/octet-stream"), &found.filename))
+    Ok(file(content, safe_type(&found.mime), &found.filename))
 }
 
-/// A file to be saved, never to be shown: its content is a stranger's.
-fn file(content: Bytes, media_type: &'static str, name: &str) -> Response {
-    let mut response = answer::bytes_as(StatusCode::OK, HeaderValue::from_static(media_type), content);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_DISPOSITION, answer::disposition(name));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    response
+pub(super) async fn part(visit: Visit, (id, number): (String, String)) -> Result<Response, Problem> {
+    let opened = visit.opened(&id).await?;
+    parts::download(&opened.view, &opened.source, &number)
+        .ok_or_else(|| Problem::new(problem::NOT_FOUND, "the message has no such part"))
+}
+
+pub(super) async fn clients(visit: Visit, (): ()) -> Result<Response, Problem> {
+    visit.asked(&[])?;
+    let clients = visit.inbox.store.inbox_clients(visit.scope.client).await;
+    let clients = clients.map_err(|error| access::unavailable(&error))?;
+    Ok(answer::json(StatusCode::OK, &shapes::clients(&clients)))
 }
 
 pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem> {
@@ -98,8 +96,8 @@ pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem
 
 pub(super) async fn delete_all(visit: Visit, (): ()) -> Result<Response, Problem> {
     // A filter here would be a wish this does not fulfil; refused, it cannot delete more than was meant.
-    visit.asked(&[])?;
-    let deleted = visit.inbox.remove(visit.scope, InboxSelection::All).await?;
+    let asked = visit.asked(&["client"])?;
+    let deleted = visit.inbox.remove(visit.scope_of(&asked).await?, InboxSelection::All).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": deleted })))
 }
 

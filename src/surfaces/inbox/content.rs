@@ -7,6 +7,7 @@ use crate::surfaces::http::problem::{self, Problem};
 use bytes::Bytes;
 use posthaste_mail::links_from_html;
 use posthaste_mail::view::{MessageView, read_message};
+use posthaste_model::ClientId;
 use posthaste_model::inbox::InboxMessage;
 use std::sync::Arc;
 
@@ -24,6 +25,20 @@ pub(super) struct Opened {
 }
 
 impl Inbox {
+    /// The part of a scope that is the client of this id or name; nothing of another client is told apart from nothing
+    /// at all.
+    pub(super) async fn narrowed(&self, scope: Scope, client: Option<&str>) -> Result<Scope, Problem> {
+        let Some(wanted) = client else { return Ok(scope) };
+        let found = match wanted.parse::<ClientId>() {
+            Ok(id) => self.store.client(id).await,
+            Err(_) => self.store.client_by_name(wanted).await,
+        };
+        let found = found.map_err(|error| access::unavailable(&error))?;
+        let found = found.filter(|client| scope.client.is_none_or(|own| own == client.id));
+        let found = found.ok_or_else(|| Problem::new(problem::NOT_FOUND, "there is no such client"))?;
+        Ok(Scope { client: Some(found.id) })
+    }
+
     /// The message of that id. Another client's, a random id and text that is no id are told alike.
     pub(super) async fn find(&self, scope: Scope, id: &str) -> Result<InboxMessage, Problem> {
         let id = id.parse().map_err(|_| not_found())?;

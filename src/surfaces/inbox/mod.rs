@@ -9,8 +9,11 @@ mod api;
 mod code;
 mod content;
 pub(super) mod frame;
+mod message;
 mod pages;
 mod parameters;
+pub(super) mod parts;
+mod release;
 mod shapes;
 mod visit;
 mod wait;
@@ -23,9 +26,10 @@ use access::Access;
 use axum::Router;
 use axum::routing::MethodFilter;
 use posthaste_store::Store;
+use release::{Releases, Ways};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use visit::route;
+use visit::{route, route_with_body};
 
 /// What the inbox is made of.
 struct InboxParts {
@@ -39,6 +43,8 @@ struct InboxParts {
     auth: Auth,
     /// `http.public_url`: its host is one by which this machine may be called.
     public_url: Option<String>,
+    /// What messages are let out with.
+    releases: Releases,
     /// Cancelled when the process begins to end, so that nobody's wait holds it up.
     stopping: CancellationToken,
 }
@@ -50,6 +56,7 @@ struct Inbox {
     blobs: Blobs,
     bell: InboxBell,
     access: Arc<Access>,
+    releases: Arc<Releases>,
     stopping: CancellationToken,
 }
 
@@ -61,6 +68,13 @@ pub fn router(ground: &Ground) -> Router {
         bell: ground.inbox_bell.clone(),
         auth: ground.auth.clone(),
         public_url: ground.settings.http.public_url.clone(),
+        releases: Releases {
+            intake: ground.intake.clone(),
+            bodies: ground.bodies.clone(),
+            limits: ground.limits.clone(),
+            per_key: ground.settings.limits.per_key,
+            ways: Ways::of(&ground.settings),
+        },
         stopping: ground.tasks.child_token(),
     };
     Inbox::new(parts).router()
@@ -70,7 +84,14 @@ impl Inbox {
     /// The inbox over its parts.
     fn new(parts: InboxParts) -> Self {
         let access = Arc::new(Access::new(parts.auth, parts.public_url.as_deref()));
-        Self { store: parts.store, blobs: parts.blobs, bell: parts.bell, access, stopping: parts.stopping }
+        Self {
+            store: parts.store,
+            blobs: parts.blobs,
+            bell: parts.bell,
+            access,
+            releases: Arc::new(parts.releases),
+            stopping: parts.stopping,
+        }
     }
 
     fn router(self) -> Router {
@@ -84,13 +105,17 @@ impl Inbox {
             .route("/messages/{id}", message)
             .route("/messages/{id}/source", route(get, api::refused, api::source))
             .route("/messages/{id}/attachments/{index}", route(get, api::refused, api::attachment))
+            .route("/messages/{id}/parts/{index}", route(get, api::refused, api::part))
+            .route("/messages/{id}/release", route_with_body(post, api::refused, release::by_program))
+            .route("/clients", route(get, api::refused, api::clients))
             .fallback(api::no_such_path);
         Router::new()
             .route("/inbox", route(get, pages::refused, pages::list))
             .route("/inbox/delete", route(post, pages::refused, pages::delete_all))
-            .route("/inbox/{id}", route(get, pages::refused, pages::message))
+            .route("/inbox/{id}", route(get, pages::refused, message::page))
             .route("/inbox/{id}/html", route(get, pages::refused, pages::html))
             .route("/inbox/{id}/delete", route(post, pages::refused, pages::delete))
+            .route("/inbox/{id}/release", route_with_body(post, pages::refused, release::by_page))
             .nest("/inbox/api", api)
             .with_state(self)
     }

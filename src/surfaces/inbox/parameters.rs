@@ -3,7 +3,7 @@
 use crate::surfaces::http::problem::{self, Problem};
 use axum::extract::Query;
 use http::request::Parts;
-use posthaste_model::{InboxId, Timestamp};
+use posthaste_model::{EmailId, InboxId, Timestamp};
 use posthaste_store::InboxFilter;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) enum After {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) q: Option<String>,
+    /// A client, by id or name.
+    pub(super) client: Option<String>,
     pub(super) to: Option<String>,
     pub(super) subject: Option<String>,
     pub(super) limit: usize,
@@ -35,6 +37,8 @@ pub(super) struct Asked {
     pub(super) after: Option<After>,
     pub(super) timeout: Duration,
     pub(super) view: Option<String>,
+    /// The email as which the message was released a moment ago.
+    pub(super) released: Option<EmailId>,
 }
 
 impl Asked {
@@ -45,6 +49,7 @@ impl Asked {
         };
         let mut asked = Self {
             q: None,
+            client: None,
             to: None,
             subject: None,
             limit: DEFAULT_LIMIT,
@@ -52,6 +57,7 @@ impl Asked {
             after: None,
             timeout: DEFAULT_TIMEOUT,
             view: None,
+            released: None,
         };
         for (name, value) in pairs {
             if !known.contains(&&*name) {
@@ -74,6 +80,10 @@ impl Asked {
             "to" => self.to = Some(value.to_owned()),
             "subject" => self.subject = Some(value.to_owned()),
             "view" => self.view = Some(value.to_owned()),
+            "client" => self.client = Some(value.to_owned()),
+            "released" => {
+                self.released = Some(value.parse().map_err(|_| bad("released is the id of an email"))?);
+            }
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
                 self.limit =

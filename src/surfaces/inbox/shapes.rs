@@ -2,13 +2,15 @@
 
 use super::content::Opened;
 use posthaste_model::inbox::InboxMessage;
-use posthaste_model::{EmailId, InboxId, Timestamp};
+use posthaste_model::{ClientId, EmailId, InboxId, Timestamp};
+use posthaste_store::InboxClient;
 use serde::Serialize;
 
 #[derive(Serialize)]
 pub(super) struct Summary<'a> {
     id: InboxId,
     email_id: EmailId,
+    client_id: ClientId,
     from: &'a str,
     to: &'a [String],
     subject: &'a str,
@@ -44,6 +46,27 @@ struct File<'a> {
 }
 
 #[derive(Serialize)]
+struct Part<'a> {
+    index: usize,
+    depth: usize,
+    mime: &'a str,
+    size: usize,
+    filename: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Client<'a> {
+    id: ClientId,
+    name: &'a str,
+    messages: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Clients<'a> {
+    data: Vec<Client<'a>>,
+}
+
+#[derive(Serialize)]
 pub(super) struct Full<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
@@ -52,6 +75,7 @@ pub(super) struct Full<'a> {
     text: Option<&'a str>,
     html: Option<&'a str>,
     attachments: Vec<File<'a>>,
+    parts: Vec<Part<'a>>,
     links: Vec<String>,
     code: Option<String>,
     truncated: bool,
@@ -62,6 +86,7 @@ pub(super) fn summary(message: &InboxMessage) -> Summary<'_> {
     Summary {
         id: message.id,
         email_id: message.email_id,
+        client_id: message.client_id,
         from: &message.from,
         to: &message.recipients,
         subject: &message.subject,
@@ -75,6 +100,12 @@ pub(super) fn list(messages: &[InboxMessage], next: Option<InboxId>) -> List<'_>
     List { data: messages.iter().map(summary).collect(), next }
 }
 
+/// The clients that have messages.
+pub(super) fn clients(clients: &[InboxClient]) -> Clients<'_> {
+    let each = clients.iter().map(|one| Client { id: one.id, name: &one.name, messages: one.messages });
+    Clients { data: each.collect() }
+}
+
 /// Everything about a message.
 pub(super) fn full(opened: &Opened) -> Full<'_> {
     let (message, view) = (&opened.message, &opened.view);
@@ -86,6 +117,13 @@ pub(super) fn full(opened: &Opened) -> Full<'_> {
         size: file.size,
         content_id: file.content_id.as_deref(),
     });
+    let parts = view.parts.iter().enumerate().map(|(index, part)| Part {
+        index,
+        depth: part.depth,
+        mime: &part.mime,
+        size: part.size,
+        filename: part.filename.as_deref(),
+    });
     Full {
         summary: summary(message),
         envelope: Envelope { from: &message.mail_from, to: &message.recipients },
@@ -93,6 +131,7 @@ pub(super) fn full(opened: &Opened) -> Full<'_> {
         text: view.text.as_ref().map(|text| &*text.content),
         html: view.html.as_ref().map(|html| &*html.content),
         attachments: files.collect(),
+        parts: parts.collect(),
         links: opened.links(),
         code: opened.code(),
         truncated: view.is_cut,

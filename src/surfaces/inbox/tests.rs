@@ -1,163 +1,13 @@
 //! The inbox through its door: who gets in, what is answered, and that hostile mail stays text.
 
-use super::*;
-use crate::base::chance::Chance;
-use crate::base::clock::Clock;
-use crate::base::metrics::Metrics;
-use crate::surfaces::http::client_address::TrustedProxies;
-use crate::surfaces::http::edge::{Edge, Origin};
-use crate::surfaces::http::problem;
-use axum::body::Body;
-use bytes::Bytes;
-use http::{HeaderMap, Request};
-use http_body_util::BodyExt as _;
-use posthaste_model::client::Client;
-use posthaste_model::credential::{ApiKey, Credential, CredentialKind, KeyMode, Permission};
-use posthaste_model::fault::Faults;
-use posthaste_model::inbox::InboxMessage;
-use posthaste_model::{ClientId, CredentialId, EmailId, InboxId, Timestamp};
-use posthaste_store::{Actor, StoreSettings};
+mod clients;
+mod desk;
+mod release;
+
+use desk::{HOSTILE, START, desk};
+use posthaste_model::credential::Permission;
+use posthaste_model::{EmailId, Timestamp};
 use serde_json::{Value, json};
-use std::time::Duration;
-use tempfile::TempDir;
-
-const HOSTILE: &str = include_str!("tests/hostile.eml");
-const START: i64 = 1_796_086_800_000;
-
-/// An inbox with two clients, behind the edge.
-struct Desk {
-    edge: Edge,
-    store: Store,
-    blobs: Blobs,
-    bell: InboxBell,
-    clock: Clock,
-    chance: Chance,
-    clients: [ClientId; 2],
-    stopping: CancellationToken,
-    _folder: TempDir,
-}
-
-/// An answer.
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Got {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
-    }
-
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
-    }
-}
-
-async fn desk() -> Desk {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(StoreSettings::new(folder.path().join("store.db"))).await.expect("a store");
-    let blobs = Blobs::files(&folder.path().join("blobs"), Faults::default()).expect("blobs");
-    let (bell, clock, chance) =
-        (InboxBell::new(), Clock::manual(Timestamp::from_millis(START)), Chance::new());
-    let clients = [1, 2].map(|number| ClientId::new(clock.now(), [number; 10]));
-    for (number, id) in clients.into_iter().enumerate() {
-        let client = Client {
-            id,
-            name: format!("client {number}"),
-            department: None,
-            is_active: true,
-            retention: posthaste_model::client::Retention::default(),
-            created_at: clock.now(),
-        };
-        store.create_client(client, &actor()).await.expect("a client");
-    }
-    let stopping = CancellationToken::new();
-    let parts = InboxParts {
-        store: store.clone(),
-        blobs: blobs.clone(),
-        bell: bell.clone(),
-        auth: Auth::of_store(&store, &clock).await,
-        public_url: Some("https://mail.example.com".into()),
-        stopping: stopping.clone(),
-    };
-    let router = Inbox::new(parts).router().fallback(problem::not_found);
-    let trusted = TrustedProxies::new(vec!["127.0.0.2".parse().expect("an address")]);
-    let edge = Edge::new(router, trusted, 32 * 1024, Metrics::new(), chance.clone());
-    Desk { edge, store, blobs, bell, clock, chance, clients, stopping, _folder: folder }
-}
-
-fn actor() -> Actor {
-    Actor { kind: "cli".into(), id: None, address: None }
-}
-
-impl Desk {
-    /// Keeps a message as the transport does, a second after the one before.
-    async fn keep(&self, client: usize, to: &str, subject: &str, raw: &str) -> InboxId {
-        self.clock.advance(Duration::from_secs(1));
-        let raw = raw.replace("\r\n", "\n").replace('\n', "\r\n");
-        let now = self.clock.now();
-        let message = InboxMessage {
-            id: InboxId::new(now, self.chance.bytes()),
-            client_id: self.clients[client],
-            email_id: EmailId::new(now, [3; 10]),
-            mail_from: "bounce@example.com".into(),
-            recipients: vec![to.to_owned()],
-            subject: subject.to_owned(),
-            from: "Shop <shop@example.com>".into(),
-            size: raw.len() as u64,
-            sha256: self.blobs.put(Bytes::from(raw.into_bytes())).await.expect("a blob"),
-            received_at: now,
-        };
-        let id = message.id;
-        self.store.inbox_add(message).await.expect("kept");
-        self.bell.ring();
-        id
-    }
-
-    async fn key(&self, client: usize, permissions: &[Permission]) -> String {
-        let key = ApiKey::new(KeyMode::Live, &self.chance.bytes());
-        let credential = Credential {
-            id: CredentialId::new(self.clock.now(), self.chance.bytes()),
-            client_id: self.clients[client],
-            kind: CredentialKind::Key,
-            name: None,
-            prefix: key.prefix().to_owned(),
-            key_hash: key.hash(),
-            mode: KeyMode::Live,
-            permissions: permissions.to_vec(),
-            domain: None,
-            rate_limit: None,
-            is_active: true,
-            expires_at: None,
-            created_at: self.clock.now(),
-            retires_at: None,
-            revoked_at: None,
-        };
-        self.store.create_credential(credential, &actor()).await.expect("a key");
-        key.expose().to_owned()
-    }
-
-    async fn send(&self, peer: &str, method: &str, uri: &str, headers: &[(&str, &str)]) -> Got {
-        let mut request = Request::builder().method(method).uri(uri);
-        if !headers.iter().any(|(name, _)| *name == "host") {
-            request = request.header("host", "127.0.0.1:8000");
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let origin = Origin { peer: format!("{peer}:4711").parse().expect("an address"), tls: false };
-        let (response, _) = self.edge.answer(request.body(Body::empty()).expect("a request"), origin).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        let body = String::from_utf8_lossy(&bytes).into_owned();
-        Got { status: parts.status.as_u16(), headers: parts.headers, body }
-    }
-
-    async fn get(&self, uri: &str) -> Got {
-        self.send("127.0.0.1", "GET", uri, &[]).await
-    }
-}
 
 const PLAIN: &str =
     "Subject: Welcome\nContent-Type: text/plain\n\nYour code is 482913\nhttps://shop.example/x\n";
@@ -170,7 +20,7 @@ async fn a_message_as_json() {
     let list = desk.get("/inbox/api/messages").await;
     assert_eq!(list.status, 200);
     let line = json!({
-        "id": id, "email_id": email_id, "from": "Shop <shop@example.com>", "to": ["ann@example.com"],
+        "id": id, "email_id": email_id, "client_id": desk.clients[0], "from": "Shop <shop@example.com>", "to": ["ann@example.com"],
         "subject": "Welcome", "size": 91, "received_at": "2026-12-01T01:00:01.000Z",
     });
     assert_eq!(list.json(), json!({"data": [line], "next": null}));
@@ -187,6 +37,7 @@ async fn a_message_as_json() {
         ("text", json!("Your code is 482913\nhttps://shop.example/x\n")),
         ("html", Value::Null),
         ("attachments", json!([])),
+        ("parts", json!([{"index": 0, "depth": 0, "mime": "text/plain", "size": 45, "filename": null}])),
         ("links", json!(["https://shop.example/x"])),
         ("code", json!("482913")),
         ("truncated", json!(false)),
@@ -320,6 +171,8 @@ async fn other_sites_cannot_delete() {
     for (method, uri) in [
         ("POST", format!("/inbox/{id}/delete")),
         ("POST", "/inbox/delete".to_owned()),
+        ("POST", format!("/inbox/{id}/release")),
+        ("POST", format!("/inbox/api/messages/{id}/release")),
         ("DELETE", format!("/inbox/api/messages/{id}")),
         ("DELETE", "/inbox/api/messages".to_owned()),
     ] {
@@ -353,7 +206,7 @@ async fn pages_show_hostile_mail_as_text() {
     let desk = desk().await;
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let id = desk.keep(0, "\"<b>\"@example.com", evil, HOSTILE).await;
-    let mut uris: Vec<String> = ["html", "text", "headers", "files", "links", "source"]
+    let mut uris: Vec<String> = ["html", "text", "headers", "files", "parts", "links", "source"]
         .iter()
         .map(|view| format!("/inbox/{id}?view={view}"))
         .collect();
@@ -421,7 +274,23 @@ async fn attachments_are_files_of_a_safe_type() {
     }
     for index in ["3", "-1", "x", "99999999999999999999"] {
         assert_eq!(desk.get(&format!("/inbox/api/messages/{id}/attachments/{index}")).await.status, 404);
+        let part = index.replace('3', "8");
+        assert_eq!(desk.get(&format!("/inbox/api/messages/{id}/parts/{part}")).await.status, 404);
     }
+    let parts = full["parts"].as_array().expect("a list");
+    let page = desk.get(&format!("/inbox/{id}?view=parts")).await.body;
+    for (index, part) in parts.iter().enumerate() {
+        let at = format!("/inbox/api/messages/{id}/parts/{index}");
+        let got = desk.get(&at).await;
+        assert!(got.header("content-disposition").starts_with("attachment; filename=\""), "{part}");
+        assert!(got.header("content-security-policy").contains("sandbox"));
+        assert!(matches!(
+            got.header("content-type"),
+            "image/png" | "text/plain" | "application/octet-stream"
+        ));
+        assert!(page.contains(&format!("href=\"{at}\" download")), "{page}");
+    }
+    assert_eq!(parts.len(), 7, "{parts:?}");
 }
 
 #[tokio::test]

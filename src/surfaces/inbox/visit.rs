@@ -2,13 +2,15 @@
 //! the shape of a refusal.
 
 use super::Inbox;
-use super::access::Scope;
+use super::access::{Guest, Scope};
 use super::content::Opened;
 use super::parameters::Asked;
 use crate::surfaces::http::problem::Problem;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Request;
 use http::request::Parts;
 use posthaste_model::inbox::InboxMessage;
 use serde::de::DeserializeOwned;
@@ -19,13 +21,21 @@ pub(super) struct Visit {
     pub(super) inbox: Inbox,
     /// Whose messages it may see.
     pub(super) scope: Scope,
-    parts: Parts,
+    /// Who it comes from.
+    pub(super) guest: Guest,
+    /// The request without its body.
+    pub(super) parts: Parts,
 }
 
 impl Visit {
     /// Its parameters, of which only those that are `known` may be there.
     pub(super) fn asked(&self, known: &[&str]) -> Result<Asked, Problem> {
         Asked::read(&self.parts, known)
+    }
+
+    /// The scope, narrowed to the one client that was asked for, if any.
+    pub(super) async fn scope_of(&self, asked: &Asked) -> Result<Scope, Problem> {
+        self.inbox.narrowed(self.scope, asked.client.as_deref()).await
     }
 
     /// The message of that id, if it may be seen.
@@ -53,11 +63,30 @@ where
     Work: Fn(Visit, Place) -> Doing + Clone + Send + Sync + 'static,
     Doing: Future<Output = Result<Response, Problem>> + Send,
 {
-    on(method, move |State(inbox): State<Inbox>, Path(place): Path<Place>, parts: Parts| async move {
+    route_with_body(method, refused, move |visit, place, _| work(visit, place))
+}
+
+/// [`route`] for work that reads the request's body.
+pub(super) fn route_with_body<Place, Work, Doing>(
+    method: MethodFilter,
+    refused: Refused,
+    work: Work,
+) -> MethodRouter<Inbox>
+where
+    Place: DeserializeOwned + Send + 'static,
+    Work: Fn(Visit, Place, Body) -> Doing + Clone + Send + Sync + 'static,
+    Doing: Future<Output = Result<Response, Problem>> + Send,
+{
+    let admit = move |State(inbox): State<Inbox>, Path(place): Path<Place>, request: Request<Body>| async move {
+        let (parts, body) = request.into_parts();
         let answered = match inbox.access.enter(&parts).await {
-            Ok(scope) => work(Visit { inbox, scope, parts: parts.clone() }, place).await,
+            Ok(guest) => {
+                let visit = Visit { inbox, scope: guest.scope, guest, parts: parts.clone() };
+                work(visit, place, body).await
+            }
             Err(problem) => Err(problem),
         };
         answered.unwrap_or_else(|problem| refused(problem, &parts))
-    })
+    };
+    on(method, admit)
 }

@@ -21,8 +21,8 @@ const PAGE: usize = 100;
 const MOST_PAGES: usize = 20;
 
 pub(super) async fn wait(visit: Visit, (): ()) -> Result<Response, Problem> {
-    let asked = visit.asked(&["q", "to", "subject", "after", "timeout"])?;
-    let Some(message) = visit.inbox.wait_for(visit.scope, &asked).await? else {
+    let asked = visit.asked(&["q", "client", "to", "subject", "after", "timeout"])?;
+    let Some(message) = visit.inbox.wait_for(visit.scope_of(&asked).await?, &asked).await? else {
         let detail = format!("no such message came within {} ms", asked.timeout.as_millis());
         return Err(Problem::new(problem::NOT_FOUND, detail).with_code("timeout"));
     };
