@@ -168,6 +168,19 @@ pub enum StatsBy {
     Day,
 }
 
+/// So many emails of a client and an hour have a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HourCount {
+    /// The client.
+    pub client_id: ClientId,
+    /// When the hour of the requests began.
+    pub hour: Timestamp,
+    /// Their status now.
+    pub status: Status,
+    /// How many, at least 1.
+    pub amount: u64,
+}
+
 impl Store {
     /// An email of a client.
     pub async fn email(&self, client_id: ClientId, id: EmailId) -> Result<Option<EmailRecord>, StoreError> {
@@ -204,6 +217,14 @@ impl Store {
         by: StatsBy,
     ) -> Result<Vec<(String, u64)>, StoreError> {
         on_engine!(self, engine => engine.stats(client_id, from, to, by).await)
+    }
+
+    /// Numbers of all clients' emails by hour of the request and status, of every hour that has any part between `from`
+    /// and `to`, in no order. They are kept and not counted, so that this costs the same however much mail there is.
+    pub async fn hour_counts(&self, from: Timestamp, to: Timestamp) -> Result<Vec<HourCount>, StoreError> {
+        let first = from.millis().div_euclid(HOUR_MS);
+        let last = to.millis().saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS);
+        on_engine!(self, engine => engine.hour_counts(first, last).await)
     }
 }
 

@@ -35,7 +35,7 @@ pub use accept::{AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound,
 pub use bell::Bell;
 pub use claim::CLAIM_BYTES;
 pub use configuration::{Actor, AuditEntry, AuditFilter};
-pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, Page, StatsBy};
+pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, HourCount, Page, StatsBy};
 pub use eo::{EoDeliveryRecord, EoFilter, EoPoint};
 pub use error::StoreError;
 pub use feed::{ClientEvent, ClientEvents};

@@ -2,11 +2,12 @@
 
 use crate::fixture::*;
 use posthaste_model::Status;
-use posthaste_store::{QueueCounts, StatsBy, Store};
+use posthaste_store::{HourCount, QueueCounts, StatsBy, Store};
 
 crate::on_every_engine!(
     counts_by_each_key,
     follows_every_change,
+    counts_all_clients_by_hour,
     counts_what_waits,
     tells_how_many_connections_are_open,
 );
@@ -68,6 +69,32 @@ async fn follows_every_change(store: &Store) {
 async fn tells_how_many_connections_are_open(store: &Store) {
     store.ping().await.unwrap();
     assert!(store.load().connections >= 1, "{:?}", store.load());
+}
+
+async fn counts_all_clients_by_hour(store: &Store) {
+    let claims = accept_leased(store, vec![email(), email()]).await;
+    store.settle(vec![settlement(&claims[0], Status::Sent, None)]).await.unwrap();
+    let mut other = email_of(at(4000));
+    other.client_id = rival().id;
+    let mut elsewhere = email_of(at(4001));
+    (elsewhere.client_id, elsewhere.domain) = (rival().id, "b.example".into());
+    accept(store, vec![other]).await;
+    accept(store, vec![elsewhere]).await;
+    let count =
+        |client_id, seconds: i64, status, amount| HourCount { client_id, hour: at(seconds), status, amount };
+    // NOW is 08:20: its hour began 1200 seconds before.
+    let first = [count(acme().id, -1200, Status::Processing, 1), count(acme().id, -1200, Status::Sent, 1)];
+    let second = count(rival().id, 2400, Status::Queued, 2);
+    let found = async |from: i64, to: i64| {
+        let mut found = store.hour_counts(at(from), at(to)).await.unwrap();
+        found.sort_by_key(|one| (one.hour, one.status.as_str()));
+        found
+    };
+    assert_eq!(found(-1200, 6000).await, [first[0], first[1], second]);
+    // Hours that have only begun count whole.
+    assert_eq!(found(0, 1).await, first);
+    assert_eq!(found(5999, 6000).await, [second]);
+    assert!(found(6000, 90_000).await.is_empty());
 }
 
 async fn counts_what_waits(store: &Store) {

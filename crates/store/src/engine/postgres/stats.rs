@@ -1,12 +1,12 @@
 //! Statistics from counts that are kept by hour; only the begun hours at both ends are looked through.
 
 use super::Postgres;
-use super::columns::{at, code_at, first_id};
-use super::rows::uuid_of;
+use super::columns::{at, code_at, count_at, first_id};
+use super::rows::{id_at, uuid_of};
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::emails::{HOUR_MS, StatsBy, hours};
+use crate::emails::{HOUR_MS, HourCount, StatsBy, hours};
 use crate::record::finders::FinderHead;
 use crate::record::status_of;
 use posthaste_model::{ClientId, Timestamp};
@@ -31,6 +31,34 @@ impl Postgres {
             };
             let positive = sums.into_iter().filter_map(|(key, sum)| Some((key, u64::try_from(sum).ok()?)));
             Ok(positive.filter(|(_, sum)| *sum > 0).collect())
+        })
+        .await
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn hour_counts(&self, first: i64, last: i64) -> Result<Vec<HourCount>, StoreError> {
+        let (first, last) = (column(first), column(last));
+        self.read(|db| async move {
+            // LATERAL: each client's hours are one range of the key.
+            let rows = db
+                .rows(
+                    "SELECT c.id, k.hour, k.status, k.amount FROM clients c CROSS JOIN LATERAL (
+                        SELECT hour, status, sum(amount)::bigint AS amount FROM counts
+                        WHERE client_id = c.id AND hour >= $1 AND hour < $2 GROUP BY hour, status) k
+                     WHERE k.amount > 0",
+                    &[&first, &last],
+                )
+                .await?;
+            let count = |row: &Row| -> Result<HourCount, Trouble> {
+                Ok(HourCount {
+                    client_id: id_at!(row, 0, ClientId),
+                    hour: Timestamp::from_millis(i64::from(at::<i32>(row, 1)?) * HOUR_MS),
+                    status: status_of(code_at(row, 2)?)?,
+                    amount: count_at(row, 3)?,
+                })
+            };
+            rows.iter().map(count).collect()
         })
         .await
     }

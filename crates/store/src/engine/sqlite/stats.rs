@@ -3,10 +3,11 @@
 use super::Sqlite;
 use super::finders::indexed_up_to;
 use super::list::number_range;
+use super::rows::id_at;
 use super::trouble::Trouble;
 use super::tx::client_number;
 use crate::StoreError;
-use crate::emails::{HOUR_MS, StatsBy, hours};
+use crate::emails::{HOUR_MS, HourCount, StatsBy, hours};
 use crate::record::finders::FinderHead;
 use crate::record::{damaged, status_of};
 use posthaste_model::{ClientId, Timestamp};
@@ -31,6 +32,32 @@ impl Sqlite {
                 let positive =
                     sums.into_iter().filter_map(|(key, sum)| Some((key, u64::try_from(sum).ok()?)));
                 Ok(positive.filter(|(_, sum)| *sum > 0).collect())
+            })
+            .await
+    }
+}
+
+impl Sqlite {
+    pub(crate) async fn hour_counts(&self, first: i64, last: i64) -> Result<Vec<HourCount>, StoreError> {
+        self.readers
+            .read(move |connection| {
+                // CROSS JOIN keeps this order: each client's hours are one range of the table.
+                let mut statement = connection.prepare_cached(
+                    "SELECT c.id, k.hour, k.status, sum(k.amount) FROM clients c CROSS JOIN counts k
+                     ON k.client = c.n AND k.hour >= ?1 AND k.hour < ?2
+                     GROUP BY c.n, k.hour, k.status HAVING sum(k.amount) > 0",
+                )?;
+                let mut rows = statement.query(params![first, last])?;
+                let mut counts = Vec::new();
+                while let Some(row) = rows.next()? {
+                    counts.push(HourCount {
+                        client_id: id_at!(row, 0, ClientId),
+                        hour: Timestamp::from_millis(row.get::<_, i64>(1)? * HOUR_MS),
+                        status: status_of(row.get(2)?)?,
+                        amount: row.get(3)?,
+                    });
+                }
+                Ok(counts)
             })
             .await
     }

@@ -7,7 +7,7 @@ use crate::StoreError;
 use crate::record::status_code;
 use crate::sweep::{QueueCounts, SweepReport};
 use posthaste_model::{Status, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 impl Sqlite {
     pub(crate) async fn sweep(
@@ -70,30 +70,29 @@ fn due(connection: &Connection, now: Timestamp) -> Result<(u64, Option<Timestamp
     Ok((total, oldest.map(Timestamp::from_millis)))
 }
 
+/// One pass over the index of what is due, without sorting it: health and the dashboard ask often, also when much waits.
 fn queue_counts(connection: &Connection, now: Timestamp) -> Result<QueueCounts, Trouble> {
-    let mut counts = QueueCounts::default();
-    let mut statement = connection.prepare_cached(
-        "SELECT status, count(*) FROM emails INDEXED BY emails_due WHERE due_at IS NOT NULL GROUP BY status",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (status, count): (i64, u64) = (row.get(0)?, row.get(1)?);
-        match status {
-            s if s == status_code(Status::Scheduled) => counts.scheduled = count,
-            s if s == status_code(Status::Queued) => counts.pending = count,
-            s if s == status_code(Status::Processing) => counts.processing = count,
-            // Sent, with recipients left over.
-            _ => counts.pending += count,
-        }
-    }
+    let (scheduled, processing, others, due, oldest): (u64, u64, u64, u64, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE status = ?2), count(*) FILTER (WHERE status = ?3),
+                count(*) FILTER (WHERE status NOT IN (?2, ?3)), count(*) FILTER (WHERE due_at <= ?1), min(due_at)
+             FROM emails INDEXED BY emails_due WHERE due_at IS NOT NULL",
+        )?
+        .query_row(
+            params![now.millis(), status_code(Status::Scheduled), status_code(Status::Processing)],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )?;
     let held: u64 = connection
         .prepare_cached(
             "SELECT count(*) FROM emails INDEXED BY emails_held WHERE status = 1 AND due_at IS NULL",
         )?
         .query_row([], |row| row.get(0))?;
-    counts.pending += held;
-    let (due, oldest) = due(connection, now)?;
-    counts.due = due;
-    counts.oldest_due_seconds = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
-    Ok(counts)
+    Ok(QueueCounts {
+        // Queued, held ones too; sent, with recipients left over.
+        pending: others + held,
+        processing,
+        scheduled,
+        due,
+        oldest_due_seconds: oldest.map_or(0, |at| now.since(Timestamp::from_millis(at)).as_secs()),
+    })
 }
