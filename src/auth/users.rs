@@ -95,17 +95,24 @@ impl Auth {
         Ok(token)
     }
 
-    /// Who is logged in by what the browser kept.
+    /// Who is logged in by what the browser kept. This uses the login: it holds for another 12 hours.
     pub async fn session(&self, token: &str) -> Result<Option<SignedIn>, StoreError> {
-        let Some((session, user)) = self.store.session(hash_of(token)).await? else { return Ok(None) };
+        let found = self.unused_session(token).await?;
         let now = self.clock.now();
-        if !user.is_active || has_ended(&session, now) {
-            return Ok(None);
-        }
-        if now.since(session.last_seen) >= TOUCH {
+        if let Some(SignedIn { session, .. }) = &found
+            && now.since(session.last_seen) >= TOUCH
+        {
             self.store.touch_session(session.hash, now).await?;
         }
-        Ok(Some(SignedIn { user, session }))
+        Ok(found)
+    }
+
+    /// [`Self::session`] without using the login: for what a page does by itself, with nobody before it.
+    pub async fn unused_session(&self, token: &str) -> Result<Option<SignedIn>, StoreError> {
+        let found = self.store.session(hash_of(token)).await?;
+        let now = self.clock.now();
+        let held = found.filter(|(session, user)| user.is_active && !has_ended(session, now));
+        Ok(held.map(|(session, user)| SignedIn { user, session }))
     }
 
     /// Ends a login.

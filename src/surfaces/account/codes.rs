@@ -1,6 +1,6 @@
 //! `/account/codes`: one-time codes of an authenticator app, switched on and off. Both need the password.
 
-use super::{Account, sentence, wait};
+use super::{Account, is_outage, outage, sentence};
 use crate::auth::{SignedIn, TotpSecret};
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
@@ -65,14 +65,13 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let secret = TotpSecret::from_base32(&get("secret"));
     let secret = secret.unwrap_or_else(|| TotpSecret::generate(&account.chance));
-    if let Some(seconds) = account.blocked_for(&visitor, &who.user.email).await {
-        return wait(&visitor, seconds);
-    }
-    let password = Secret::new(get("password"));
-    if !matches!(account.auth.password_login(&who.user.email, &password).await, Ok(Some(_))) {
-        account.count_failure(&visitor, &who.user.email).await;
-        let fault = Shell::of(&visitor, "").say("The password is wrong.", "Kata sandi salah.");
-        return answer(&visitor, &who, StatusCode::UNPROCESSABLE_ENTITY, &secret, fault);
+    match account.knows_password(&visitor, &who, &Secret::new(get("password"))).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let fault = Shell::of(&visitor, "").say("The password is wrong.", "Kata sandi salah.");
+            return answer(&visitor, &who, StatusCode::UNPROCESSABLE_ENTITY, &secret, fault);
+        }
+        Err(refused) => return refused,
     }
     let keep = Some(who.session.hash);
     let changed = if get("off").is_empty() {
@@ -82,6 +81,7 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     };
     match changed {
         Ok(_) => visitor.finish(redirect("/account/codes")),
+        Err(refusal) if is_outage(&refusal) => outage(&visitor),
         Err(refusal) => {
             answer(&visitor, &who, StatusCode::UNPROCESSABLE_ENTITY, &secret, &sentence(&refusal))
         }

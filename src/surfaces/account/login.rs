@@ -5,7 +5,7 @@ use super::Account;
 use crate::auth::TokenError;
 use crate::limits::{LimitKey, Scope};
 use crate::surfaces::web::shell::{Shell, home_of};
-use crate::surfaces::web::visitor::{Visitor, redirect, unavailable};
+use crate::surfaces::web::visitor::{Visitor, redirect};
 use crate::surfaces::web::{self};
 use askama::Template;
 use axum::body::Body;
@@ -101,11 +101,7 @@ pub(super) async fn log_in(State(account): State<Account>, request: Request<Body
             }
             return LoginPage::answer(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &email, &next, fault);
         }
-        Err(TokenError::Store(error)) => return visitor.finish(unavailable(&error)),
-        Err(_) => {
-            let error = StoreError::Unavailable("a password could not be checked".into());
-            return visitor.finish(unavailable(&error));
-        }
+        Err(error) => return unchecked(&visitor, error),
     };
     // Tries at the same moment each found none before them: what was counted meanwhile binds them too.
     if let Some(seconds) = account.blocked_for(&visitor, &email).await {
@@ -115,7 +111,7 @@ pub(super) async fn log_in(State(account): State<Account>, request: Request<Body
     tracing::info!(user.id = %user.id, "a user logged in");
     let next = if is_own_path(&next) { next.as_str() } else { home_of(Some(user.role)) };
     let answered = account.visitors.sign_in(&visitor, &user, redirect(next)).await;
-    answered.map_or_else(|error| unavailable(&error), |response| visitor.finish(response))
+    answered.map_or_else(|error| visitor.unavailable(&error), |response| visitor.finish(response))
 }
 
 /// `POST /logout`.
@@ -129,7 +125,15 @@ pub(super) async fn log_out(State(account): State<Account>, request: Request<Bod
         return refused;
     }
     let answered = account.visitors.sign_out(&visitor, redirect("/login")).await;
-    answered.map_or_else(|error| unavailable(&error), |response| visitor.finish(response))
+    answered.map_or_else(|error| visitor.unavailable(&error), |response| visitor.finish(response))
+}
+
+/// A password that could not be checked: nobody's fault who typed it, and no wrong try.
+pub(super) fn unchecked(visitor: &Visitor, error: TokenError) -> Response {
+    visitor.unavailable(&match error {
+        TokenError::Store(error) => error,
+        _ => StoreError::Unavailable("a password could not be checked".into()),
+    })
 }
 
 fn too_many(visitor: &Visitor, email: &str, next: &str, seconds: u32) -> Response {

@@ -18,9 +18,9 @@ use axum::routing::{get, post};
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use posthaste_model::Rate;
 use posthaste_model::refusal::Refusal;
-use posthaste_store::Store;
+use posthaste_model::{Rate, Secret};
+use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
 
 /// What the surface works with.
@@ -89,11 +89,41 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Whether this is the password of whoever is logged in; a wrong one is counted.
+    async fn knows_password(
+        &self,
+        visitor: &Visitor,
+        who: &SignedIn,
+        password: &Secret,
+    ) -> Result<bool, Response> {
+        let email = &who.user.email;
+        if let Some(seconds) = self.blocked_for(visitor, email).await {
+            return Err(wait(visitor, seconds));
+        }
+        let found = self.auth.password_login(email, password).await;
+        let is_right = found.map_err(|error| login::unchecked(visitor, error))?.is_some();
+        if !is_right {
+            self.count_failure(visitor, email).await;
+        }
+        Ok(is_right)
+    }
+}
+
 /// Too many wrong tries: when the next one may be made.
 fn wait(visitor: &Visitor, seconds: u32) -> Response {
     let mut response = visitor.refuse(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     response
+}
+
+/// Whether the store did not answer, which no other input mends.
+fn is_outage(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Unavailable { .. })
+}
+
+fn outage(visitor: &Visitor) -> Response {
+    visitor.unavailable(&StoreError::Unavailable("a change of an account".into()))
 }
 
 /// The first fault of a refusal, for people.
@@ -104,7 +134,6 @@ fn sentence(refusal: &Refusal) -> String {
             said.collect::<Vec<_>>().join("; ")
         }
         Refusal::Conflict(what) => what.clone(),
-        Refusal::Unavailable { .. } => "the store does not answer; try again".into(),
         other => format!("{other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! `/account/password`: the change ends every other login of the account.
 
-use super::{Account, sentence, wait};
+use super::{Account, is_outage, outage, sentence};
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::Visitor;
@@ -48,15 +48,13 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let shell = Shell::of(&visitor, "");
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
-    let email = who.user.email.clone();
-    if let Some(seconds) = account.blocked_for(&visitor, &email).await {
-        return wait(&visitor, seconds);
-    }
-    let current = Secret::new(get("current_password"));
-    if !matches!(account.auth.password_login(&email, &current).await, Ok(Some(_))) {
-        account.count_failure(&visitor, &email).await;
-        let fault = shell.say("The present password is wrong.", "Kata sandi saat ini salah.");
-        return answer(&visitor, unprocessable, fault, false);
+    match account.knows_password(&visitor, &who, &Secret::new(get("current_password"))).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let fault = shell.say("The present password is wrong.", "Kata sandi saat ini salah.");
+            return answer(&visitor, unprocessable, fault, false);
+        }
+        Err(refused) => return refused,
     }
     if fields.get("password_confirmation").is_some_and(|again| again != get("password")) {
         let fault = shell.say("The two new passwords differ.", "Kedua kata sandi baru berbeda.");
@@ -66,6 +64,7 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     let keep = Some(who.session.hash);
     match account.admin.set_password(who.user.id, password, keep, &visitor.actor()).await {
         Ok(_) => answer(&visitor, StatusCode::OK, "", true),
+        Err(refusal) if is_outage(&refusal) => outage(&visitor),
         Err(refusal) => answer(&visitor, unprocessable, &sentence(&refusal), false),
     }
 }

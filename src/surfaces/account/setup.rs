@@ -1,11 +1,11 @@
 //! `/setup`: the first admin, by the link that the first start prints. It is good until there is a user.
 
-use super::{Account, sentence};
+use super::{Account, is_outage, outage, sentence};
 use crate::admin::NewUser;
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
-use crate::surfaces::web::visitor::{Visitor, redirect, unavailable};
+use crate::surfaces::web::visitor::{Visitor, redirect};
 use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
@@ -73,9 +73,10 @@ pub(super) async fn make(State(account): State<Account>, request: Request<Body>)
     match account.admin.create_user(new, &visitor.actor()).await {
         Ok(user) => {
             let answered = account.visitors.sign_in(&visitor, &user, redirect("/admin")).await;
-            answered.map_or_else(|error| unavailable(&error), |response| visitor.finish(response))
+            answered.map_or_else(|error| visitor.unavailable(&error), |response| visitor.finish(response))
         }
         Err(Refusal::NotFound) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
+        Err(refusal) if is_outage(&refusal) => outage(&visitor),
         Err(refusal) => {
             let page = SetupPage {
                 shell: Shell::of(&visitor, ""),
@@ -92,7 +93,7 @@ pub(super) async fn make(State(account): State<Account>, request: Request<Body>)
 impl Account {
     /// Refuses a link that is not ours, and one that was used.
     async fn must_be_open(&self, visitor: &Visitor, token: &str) -> Result<(), Response> {
-        let has_users = self.store.has_users().await.map_err(|error| visitor.finish(unavailable(&error)))?;
+        let has_users = self.store.has_users().await.map_err(|error| visitor.unavailable(&error))?;
         if has_users || !self.auth.is_first_admin_token(token) {
             return Err(visitor.refuse(StatusCode::NOT_FOUND, "not_found"));
         }

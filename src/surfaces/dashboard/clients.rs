@@ -3,6 +3,7 @@
 use super::people::fault;
 use super::{Dashboard, changed, result, shell, shown};
 use crate::admin::{MailToken, NewClient, NewKey, NewMailToken, mail_permission};
+use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
 use axum::body::Body;
@@ -76,10 +77,17 @@ pub(super) async fn create_key(State(dashboard): State<Dashboard>, request: Requ
     let Ok(rate_limit) = given("rate_limit").map(|text| Rate::parse(&text)).transpose() else {
         return result::refused(&visitor, &fault("rate_limit", "a limit is such as 60/min"), HERE);
     };
+    let Some(mode) = given("mode").map_or(Some(KeyMode::Live), |word| KeyMode::parse(&word)) else {
+        return result::refused(&visitor, &fault("mode", "a mode is live or test"), HERE);
+    };
+    let permissions = match granted(&fields, Permission::parse) {
+        Ok(permissions) => permissions,
+        Err(refusal) => return result::refused(&visitor, &refusal, HERE),
+    };
     let new = NewKey {
         name: given("name"),
-        mode: if fields.get("mode") == Some("test") { KeyMode::Test } else { KeyMode::Live },
-        permissions: fields.all("permission").filter_map(Permission::parse).collect(),
+        mode,
+        permissions,
         domain: given("domain"),
         rate_limit,
         ..NewKey::new(given("client").unwrap_or_default())
@@ -114,10 +122,14 @@ pub(super) async fn create_token(State(dashboard): State<Dashboard>, request: Re
         Err(refused) => return refused,
     };
     let fields = form.fields().unwrap_or_default();
+    let permissions = match granted(&fields, mail_permission) {
+        Ok(permissions) => permissions,
+        Err(refusal) => return result::refused(&visitor, &refusal, HERE),
+    };
     let new = NewMailToken {
         client_name: fields.get("name").unwrap_or_default().to_owned(),
         department: None,
-        permissions: fields.all("permission").filter_map(mail_permission).collect(),
+        permissions,
         expires_in: None,
     };
     match dashboard.admin.create_mail_token(new, &visitor.actor()).await {
@@ -137,6 +149,23 @@ pub(super) async fn revoke_token(
         Err(refused) => return refused,
     };
     changed(&visitor, dashboard.admin.revoke_mail_tokens(&id, &visitor.actor()).await, HERE)
+}
+
+/// The permissions that a form names. Nothing is left out or added silently: a word that is none is refused, and so is a
+/// form that names none.
+fn granted(
+    fields: &Fields<'_>,
+    read: impl Fn(&str) -> Option<Permission>,
+) -> Result<Vec<Permission>, Refusal> {
+    let words: Vec<&str> = fields.all("permission").collect();
+    if words.is_empty() {
+        return Err(fault("permission", "choose at least one permission"));
+    }
+    let found = words.into_iter().map(|word| {
+        read(word)
+            .ok_or_else(|| fault("permission", &format!("there is no permission \u{201c}{word}\u{201d}")))
+    });
+    found.collect()
 }
 
 impl Dashboard {

@@ -1,5 +1,6 @@
 //! `/admin/domains`: sending domains and the records that sign for them.
 
+use super::people::fault;
 use super::{Dashboard, changed, shell, shown};
 use crate::admin::{DkimAlgorithm, DnsRecord, NewDomain, TxtRecord};
 use crate::surfaces::http::form::Fields;
@@ -92,8 +93,14 @@ pub(super) async fn create_key(
         Err(refused) => return refused,
     };
     let fields = form.fields().unwrap_or_default();
-    let is_short = fields.get("algorithm") == Some("ed25519");
-    let algorithm = if is_short { DkimAlgorithm::Ed25519 } else { DkimAlgorithm::Rsa };
+    let algorithm = match fields.get("algorithm") {
+        Some("rsa") => DkimAlgorithm::Rsa,
+        Some("ed25519") => DkimAlgorithm::Ed25519,
+        _ => {
+            let refusal = fault("algorithm", "an algorithm is rsa or ed25519");
+            return changed::<()>(&visitor, Err(refusal), HERE);
+        }
+    };
     changed(&visitor, dashboard.admin.create_dkim_key(&name, algorithm, &visitor.actor()).await, HERE)
 }
 

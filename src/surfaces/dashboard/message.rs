@@ -3,7 +3,7 @@
 use super::Dashboard;
 use crate::surfaces::http::answer;
 use crate::surfaces::inbox::{frame, parts};
-use crate::surfaces::web::visitor::{Visitor, unavailable};
+use crate::surfaces::web::visitor::Visitor;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -105,7 +105,7 @@ impl Dashboard {
             Ok(_) | Err(StoreError::NotFound) => {
                 return Err(visitor.refuse(StatusCode::NOT_FOUND, "not_found"));
             }
-            Err(error) => return Err(visitor.finish(unavailable(&error))),
+            Err(error) => return Err(visitor.unavailable(&error)),
         };
         match self.renderer.message(&record.email).await {
             Ok(message) => Ok((visitor, message.bytes)),

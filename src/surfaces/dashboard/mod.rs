@@ -28,7 +28,7 @@ use crate::outbound::Reach;
 use crate::render::Renderer;
 use crate::surfaces::Ground;
 use crate::surfaces::web::shell::Shell;
-use crate::surfaces::web::visitor::{Form, Visitor, Visitors, escaped, redirect, unavailable};
+use crate::surfaces::web::visitor::{Form, Visitor, Visitors, escaped, redirect};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -176,7 +176,7 @@ fn shown<T: askama::Template>(visitor: &Visitor, page: Result<T, StoreError>) ->
     match page {
         Ok(page) => visitor.finish(crate::surfaces::web::page(StatusCode::OK, &page)),
         Err(StoreError::NotFound) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
-        Err(error) => visitor.finish(unavailable(&error)),
+        Err(error) => visitor.unavailable(&error),
     }
 }
 

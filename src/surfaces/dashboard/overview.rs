@@ -8,13 +8,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::Request;
-use posthaste_model::Status;
-use posthaste_store::{EmailFilter, QueueCounts, StatsBy, StoreError};
-use std::collections::BTreeMap;
+use posthaste_model::{ClientId, Status, Timestamp};
+use posthaste_store::{EmailFilter, HourCount, QueueCounts, StoreError};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Hours of the chart.
-const HOURS: usize = 24;
+const HOURS: u64 = 24;
+const HOUR_MS: i64 = 3_600_000;
+/// Clients shown: those that sent most.
+const CLIENTS: usize = 8;
 /// Of so many of a client's newest emails it is told how long they took.
 const NEWEST: usize = 50;
 /// Height of its bars.
@@ -52,6 +55,44 @@ struct Transport {
     is_well: bool,
 }
 
+/// What was accepted in the hours shown.
+#[derive(Default)]
+struct Traffic {
+    total: u64,
+    /// By the place of the status in its order.
+    statuses: BTreeMap<usize, (Status, u64)>,
+    hours: BTreeMap<Timestamp, u64>,
+    clients: HashMap<ClientId, u64>,
+}
+
+impl Traffic {
+    fn of(counts: Vec<HourCount>) -> Self {
+        let mut all = Self::default();
+        for HourCount { client_id, hour, status, amount } in counts {
+            let place = Status::ALL.iter().position(|one| *one == status).unwrap_or(0);
+            all.total += amount;
+            all.statuses.entry(place).or_insert((status, 0)).1 += amount;
+            *all.hours.entry(hour).or_default() += amount;
+            *all.clients.entry(client_id).or_default() += amount;
+        }
+        all
+    }
+
+    fn of_statuses(&self, wanted: &[Status]) -> u64 {
+        let found = self.statuses.values().filter(|(status, _)| wanted.contains(status));
+        found.map(|(_, amount)| amount).sum()
+    }
+
+    /// The clients that sent most, with how much.
+    fn busiest(&self) -> Vec<(ClientId, u64)> {
+        let mut clients: Vec<(ClientId, u64)> =
+            self.clients.iter().map(|(id, amount)| (*id, *amount)).collect();
+        clients.sort_unstable_by_key(|(id, amount)| (std::cmp::Reverse(*amount), *id));
+        clients.truncate(CLIENTS);
+        clients
+    }
+}
+
 /// `GET /admin`.
 pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
     let (parts, _) = request.into_parts();
@@ -66,65 +107,64 @@ pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Bo
 impl Dashboard {
     async fn overview(&self, shell: Shell) -> Result<OverviewPage, StoreError> {
         let now = self.clock.now();
-        let from = now.minus(Duration::from_hours(HOURS as u64));
-        let mut statuses: BTreeMap<usize, (Status, u64)> = BTreeMap::new();
-        let mut hours: BTreeMap<String, u64> = BTreeMap::new();
-        let mut clients = Vec::new();
-        let mut waits = Vec::new();
-        let filter = EmailFilter { date_from: Some(from), ..EmailFilter::default() };
-        for client in self.clients().await? {
-            let mut total = 0;
-            for (word, amount) in self.store.stats(client.id, from, now, StatsBy::Status).await? {
-                let Some(status) = Status::parse(&word) else { continue };
-                let place = Status::ALL.iter().position(|one| *one == status).unwrap_or(0);
-                statuses.entry(place).or_insert((status, 0)).1 += amount;
-                total += amount;
-            }
-            for (hour, amount) in self.store.stats(client.id, from, now, StatsBy::Hour).await? {
-                *hours.entry(hour).or_default() += amount;
-            }
-            if total > 0 {
-                let newest = self.store.list(client.id, &filter, None, NEWEST).await?.rows;
-                waits.extend(newest.iter().filter_map(|row| Some(row.sent_at?.since(row.requested_at))));
-            }
-            clients.push((client.name, total));
-        }
-        clients.retain(|(_, total)| *total > 0);
-        clients.sort_by_key(|(_, total)| std::cmp::Reverse(*total));
-        clients.truncate(8);
-        let statuses: Vec<(Status, u64)> = statuses.into_values().collect();
-        let of = |wanted: &[Status]| -> u64 {
-            statuses.iter().filter(|(status, _)| wanted.contains(status)).map(|(_, amount)| amount).sum()
+        let shown = hours(now);
+        let asked = async {
+            tokio::try_join!(
+                self.store.hour_counts(shown[0], now),
+                self.clients(),
+                self.store.queue_counts(now),
+                self.store.workers(now),
+            )
         };
-        let total: u64 = statuses.iter().map(|(_, amount)| amount).sum();
-        let ended = total - of(&[Status::Scheduled, Status::Queued, Status::Processing, Status::Cancelled]);
-        let arrived = of(&[Status::Sent, Status::Delivered]);
+        let (asked, report) = tokio::join!(asked, self.health.report());
+        let (counts, clients, queue, workers) = asked?;
+        let traffic = Traffic::of(counts);
+        let busiest = traffic.busiest();
+        let waits = self.waits(&busiest, shown[0]).await?;
+        let name = |id: ClientId| clients.iter().find(|one| one.id == id).map(|one| one.name.clone());
+        let ended = traffic.total
+            - traffic.of_statuses(&[
+                Status::Scheduled,
+                Status::Queued,
+                Status::Processing,
+                Status::Cancelled,
+            ]);
+        let arrived = traffic.of_statuses(&[Status::Sent, Status::Delivered]);
         let rate = if ended == 0 {
             "–".to_owned()
         } else {
             format!("{:.1}%", arrived as f64 * 100.0 / ended as f64)
         };
-        let this_hour = now.to_string();
-        let this_hour = this_hour.get(..13).unwrap_or_default();
-        let health = match self.health.report().await.overall() {
+        let health = match report.overall() {
             crate::health::Overall::Healthy => "healthy",
             crate::health::Overall::Degraded => "degraded",
             crate::health::Overall::Unhealthy => "unhealthy",
         };
         Ok(OverviewPage {
             shell,
-            total,
+            total: traffic.total,
             rate,
             latency: latency(waits),
-            this_hour: hours.iter().filter(|(hour, _)| hour.starts_with(this_hour)).map(|(_, n)| n).sum(),
-            bars: bars(&hours, now),
-            statuses,
-            queue: self.store.queue_counts(now).await?,
-            workers: crate::health::live_workers(&self.store.workers(now).await?, now),
+            this_hour: shown.last().and_then(|hour| traffic.hours.get(hour)).copied().unwrap_or(0),
+            bars: bars(&traffic.hours, &shown),
+            queue,
+            workers: crate::health::live_workers(&workers, now),
             transports: self.transports(),
-            clients,
+            clients: busiest.iter().filter_map(|(id, amount)| Some((name(*id)?, *amount))).collect(),
+            statuses: traffic.statuses.into_values().collect(),
             health,
         })
+    }
+
+    /// How long the newest emails of these clients took until a transport had them.
+    async fn waits(&self, clients: &[(ClientId, u64)], from: Timestamp) -> Result<Vec<Duration>, StoreError> {
+        let filter = EmailFilter { date_from: Some(from), ..EmailFilter::default() };
+        let mut waits = Vec::new();
+        for (client, _) in clients {
+            let newest = self.store.list(*client, &filter, None, NEWEST).await?.rows;
+            waits.extend(newest.iter().filter_map(|row| Some(row.sent_at?.since(row.requested_at))));
+        }
+        Ok(waits)
     }
 
     /// How the ways out are; nothing where this process delivers nothing.
@@ -157,22 +197,59 @@ fn in_words(wait: Duration) -> String {
     }
 }
 
-fn bars(hours: &BTreeMap<String, u64>, now: posthaste_model::Timestamp) -> Vec<Bar> {
-    let most = hours.values().copied().max().unwrap_or(0).max(1);
-    let bar = |index: usize| {
-        let at = now.minus(Duration::from_hours((HOURS - 1 - index) as u64)).to_string();
-        let hour = at.get(..13).unwrap_or_default();
-        let amount: u64 = hours.iter().filter(|(known, _)| known.starts_with(hour)).map(|(_, n)| n).sum();
+/// When the hours of the chart began, oldest first; the last one is not over.
+fn hours(now: Timestamp) -> Vec<Timestamp> {
+    let began =
+        now.minus(Duration::from_millis(u64::try_from(now.millis().rem_euclid(HOUR_MS)).unwrap_or(0)));
+    (0..HOURS).rev().map(|ago| began.minus(Duration::from_hours(ago))).collect()
+}
+
+fn bars(amounts: &BTreeMap<Timestamp, u64>, shown: &[Timestamp]) -> Vec<Bar> {
+    let most = amounts.values().copied().max().unwrap_or(0).max(1);
+    let bar = |(index, hour): (usize, &Timestamp)| {
+        let amount = amounts.get(hour).copied().unwrap_or(0);
         let height = if amount == 0 { 0 } else { (amount * HEIGHT / most).max(2) };
-        let title = format!("{}:00 UTC: {amount}", hour.replace('T', " "));
+        let at = hour.to_string();
+        let title = format!("{}:00 UTC: {amount}", at.get(..13).unwrap_or_default().replace('T', " "));
         Bar { x: index * 12, y: HEIGHT - height, height, title }
     };
-    (0..HOURS).map(bar).collect()
+    shown.iter().enumerate().map(bar).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_chart_ends_with_the_hour_under_way() {
+        let now = Timestamp::from_millis(1_800_001_200_000);
+        let shown = hours(now);
+        assert_eq!(shown.len(), 24);
+        assert_eq!(shown[23].to_string(), "2027-01-15T08:00:00.000Z");
+        assert_eq!(shown[0].to_string(), "2027-01-14T09:00:00.000Z");
+        let all = bars(&BTreeMap::from([(shown[23], 10), (shown[0], 1)]), &shown);
+        assert_eq!((all[23].height, all[0].height, all[1].height), (HEIGHT, 6, 0));
+        assert_eq!(all[23].title, "2027-01-15 08:00 UTC: 10");
+    }
+
+    #[test]
+    fn traffic_is_summed_by_status_hour_and_client() {
+        let client = |n| ClientId::from_bytes([n; 16]);
+        let count = |n, status, amount| HourCount {
+            client_id: client(n),
+            hour: Timestamp::default(),
+            status,
+            amount,
+        };
+        let all = Traffic::of(vec![
+            count(1, Status::Sent, 3),
+            count(2, Status::Sent, 4),
+            count(1, Status::Failed, 2),
+        ]);
+        assert_eq!((all.total, all.of_statuses(&[Status::Sent])), (9, 7));
+        assert_eq!(all.busiest(), [(client(1), 5), (client(2), 4)]);
+        assert_eq!(all.hours.into_values().collect::<Vec<_>>(), [9]);
+    }
 
     #[test]
     fn latency_is_told_in_words() {

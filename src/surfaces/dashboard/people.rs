@@ -59,10 +59,13 @@ pub(super) async fn create_user(State(dashboard): State<Dashboard>, request: Req
     };
     let fields = form.fields().unwrap_or_default();
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+    let Some(role) = Role::parse(&get("role")) else {
+        return changed::<User>(&visitor, Err(no_role()), HERE);
+    };
     let new = NewUser {
         email: get("email"),
         name: Some(get("name")),
-        role: Role::parse(&get("role")).unwrap_or(Role::Viewer),
+        role,
         password: Secret::new(get("password")),
         is_first: false,
     };
@@ -95,7 +98,7 @@ pub(super) async fn change_user(
         "password" => admin.set_password(id, Secret::new(get("password")), None, &actor).await,
         "role" => match Role::parse(&get("role")) {
             Some(role) => admin.set_role(id, role, &actor).await,
-            None => Err(fault("role", "a role is admin, viewer or eo")),
+            None => Err(no_role()),
         },
         _ => Err(Refusal::NotFound),
     };
@@ -112,6 +115,10 @@ pub(super) async fn create_event(State(dashboard): State<Dashboard>, request: Re
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let new = NewEoEvent { name: get("name"), owner: get("owner"), client: Some(get("client")) };
     changed(&visitor, dashboard.admin.create_eo_event(new, &visitor.actor()).await, HERE)
+}
+
+fn no_role() -> Refusal {
+    fault("role", "a role is admin, viewer or eo")
 }
 
 /// One fault as a refusal.

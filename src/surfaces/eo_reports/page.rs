@@ -1,13 +1,12 @@
 //! The pages of reports: the list, and the question before a report is sent again (which a script shows as a dialog).
 
-use super::data::Shown;
 use super::filters::{Filters, LIMIT};
 use super::{Answer, EoReports};
 use crate::auth::SignedIn;
 use crate::eo::{EoStatus, failure};
 use crate::surfaces::web;
 use crate::surfaces::web::shell::Shell;
-use crate::surfaces::web::visitor::{Visitor, unavailable};
+use crate::surfaces::web::visitor::Visitor;
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -16,7 +15,7 @@ use http::{Request, StatusCode};
 use posthaste_model::FailureCode;
 use posthaste_model::eo::EoEvent;
 use posthaste_model::user::Role;
-use posthaste_store::{EoFilter, StoreError};
+use posthaste_store::{EoDeliveryRecord, EoFilter, EoPoint, StoreError};
 use std::collections::HashMap;
 
 /// Days of the chart.
@@ -113,7 +112,7 @@ pub(super) async fn list(State(reports): State<EoReports>, request: Request<Body
                 if page.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
             visitor.finish(web::page(status, &page))
         }
-        Err(error) => visitor.finish(unavailable(&error)),
+        Err(error) => visitor.unavailable(&error),
     }
 }
 
@@ -135,12 +134,11 @@ pub(super) async fn resend(
     match found {
         Ok(Some(record)) => {
             let shell = Shell::of(&visitor, "reports");
-            let shown = Shown { record, first_attempt_at: None, last_attempt_at: None };
-            let line = Line::of(&reports, &shell, &shown);
+            let line = Line::of(&reports, &shell, &record);
             visitor.finish(web::page(StatusCode::OK, &ResendPage { shell, line }))
         }
         Ok(None) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
-        Err(error) => visitor.finish(unavailable(&error)),
+        Err(error) => visitor.unavailable(&error),
     }
 }
 
@@ -200,26 +198,33 @@ impl EoReports {
         said_word: Option<&str>,
     ) -> Result<ListPage, StoreError> {
         let shell = Shell::of(visitor, "reports");
-        let shown = self.shown(who, &filters).await?;
+        let question = filters.question(who, &self.eo.days);
+        let records = self.store.eo_deliveries(&question, filters.limit.unwrap_or(LIMIT)).await?;
         let owner_id = (who.user.role != Role::Admin).then_some(who.user.id);
         let noticed = EoFilter { owner_id, is_noticed: true, ..EoFilter::default() };
         let notices = self.store.eo_deliveries(&noticed, NOTICES).await?;
-        let notices = notices.into_iter().map(|record| {
-            Line::of(self, &shell, &Shown { record, first_attempt_at: None, last_attempt_at: None })
-        });
-        let notices = notices.collect();
-        let lines: Vec<Line> = shown.iter().map(|one| Line::of(self, &shell, one)).collect();
+        let notices = notices.iter().map(|record| Line::of(self, &shell, record)).collect();
+        let lines: Vec<Line> = records.iter().map(|record| Line::of(self, &shell, record)).collect();
         let is_full = lines.len() >= filters.limit.unwrap_or(LIMIT);
         let older = lines
             .last()
             .filter(|_| is_full)
             .map(|last| Filters { before_id: Some(last.id), ..filters.clone() }.address());
         let first = filters.before_id.map(|_| Filters { before_id: None, ..filters.clone() }.address());
-        let (bars, chart) = self.bars(&shell, owner_id, filters.event_id).await?;
+        let any = Filters { status: None, before_id: None, ..filters.clone() };
+        let points = self.store.eo_points(&any.question(who, &self.eo.days), POINTS).await?;
+        let (bars, chart) = if filters.date_from.is_none() && filters.date_to.is_none() {
+            self.bars(&shell, &points)
+        } else {
+            let days = self.eo.days.last(DAYS, self.clock.now());
+            let from = days.first().and_then(|day| self.eo.days.begin(day));
+            let recent = EoFilter { owner_id, event_id: filters.event_id, from, ..EoFilter::default() };
+            self.bars(&shell, &self.store.eo_points(&recent, POINTS).await?)
+        };
         let (said, is_fault) = said(&shell, said_word);
         Ok(ListPage {
             events: self.choices(who, &filters).await?,
-            counters: self.counters(&shell, who, &filters).await?,
+            counters: counters(&shell, &filters, &any, &points),
             zone: self.eo.days.zone(),
             shell,
             faults,
@@ -247,44 +252,18 @@ impl EoReports {
             .collect())
     }
 
-    /// How many deliveries of each status the other filters find.
-    async fn counters(
-        &self,
-        shell: &Shell,
-        who: &SignedIn,
-        filters: &Filters,
-    ) -> Result<Vec<Counter>, StoreError> {
-        let any = Filters { status: None, before_id: None, ..filters.clone() };
-        let points = self.store.eo_points(&any.question(who, &self.eo.days), POINTS).await?;
-        let counter = |status: Option<EoStatus>| Counter {
-            word: status.map_or("all", EoStatus::as_str),
-            title: status.map_or_else(|| shell.say("All", "Semua").to_owned(), |one| title(shell, one)),
-            amount: points.iter().filter(|(_, of)| status.is_none_or(|one| EoStatus::of(*of) == one)).count()
-                as u64,
-            address: Filters { status, ..any.clone() }.address(),
-            is_current: filters.status == status,
-        };
-        Ok([None].into_iter().chain(EoStatus::ALL.map(Some)).map(counter).collect())
-    }
-
-    /// The last 30 days as bars, and the same in words.
-    async fn bars(
-        &self,
-        shell: &Shell,
-        owner_id: Option<posthaste_model::UserId>,
-        event_id: Option<i64>,
-    ) -> Result<(Vec<Bar>, String), StoreError> {
+    /// The last 30 days as bars, and the same in words; points of other days are left out.
+    fn bars(&self, shell: &Shell, points: &[EoPoint]) -> (Vec<Bar>, String) {
         let days = self.eo.days.last(DAYS, self.clock.now());
-        let from = days.first().and_then(|day| self.eo.days.begin(day));
-        let filter = EoFilter { owner_id, event_id, from, ..EoFilter::default() };
         let mut amounts: HashMap<String, [u64; 3]> = HashMap::new();
-        for (at, status) in self.store.eo_points(&filter, POINTS).await? {
-            let column = match EoStatus::of(status) {
+        let from = days.first().and_then(|day| self.eo.days.begin(day));
+        for (at, status) in points.iter().filter(|(at, _)| from.is_none_or(|from| *at >= from)) {
+            let column = match EoStatus::of(*status) {
                 EoStatus::Sent => 0,
                 EoStatus::Failed => 1,
                 EoStatus::Pending | EoStatus::Processing => 2,
             };
-            amounts.entry(self.eo.days.day(at)).or_default()[column] += 1;
+            amounts.entry(self.eo.days.day(*at)).or_default()[column] += 1;
         }
         let most = amounts.values().map(|day| day.iter().sum::<u64>()).max().unwrap_or(0).max(1);
         let bars = days.iter().enumerate().map(|(index, day)| {
@@ -314,13 +293,26 @@ impl EoReports {
             .replace("{sent}", &sum(0))
             .replace("{failed}", &sum(1))
             .replace("{other}", &sum(2));
-        Ok((bars, chart))
+        (bars, chart)
     }
 }
 
+/// How many deliveries of each status there are among those that the other filters find.
+fn counters(shell: &Shell, filters: &Filters, any: &Filters, points: &[EoPoint]) -> Vec<Counter> {
+    let counter = |status: Option<EoStatus>| Counter {
+        word: status.map_or("all", EoStatus::as_str),
+        title: status.map_or_else(|| shell.say("All", "Semua").to_owned(), |one| title(shell, one)),
+        amount: points.iter().filter(|(_, of)| status.is_none_or(|one| EoStatus::of(*of) == one)).count()
+            as u64,
+        address: Filters { status, ..any.clone() }.address(),
+        is_current: filters.status == status,
+    };
+    [None].into_iter().chain(EoStatus::ALL.map(Some)).map(counter).collect()
+}
+
 impl Line {
-    fn of(reports: &EoReports, shell: &Shell, shown: &Shown) -> Self {
-        let (record, days) = (&shown.record, &reports.eo.days);
+    fn of(reports: &EoReports, shell: &Shell, record: &EoDeliveryRecord) -> Self {
+        let days = &reports.eo.days;
         let (delivery, outcome) = (&record.delivery, record.outcome.as_ref());
         let status = EoStatus::of_record(record);
         Self {

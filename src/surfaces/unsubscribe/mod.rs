@@ -7,20 +7,34 @@ use crate::base::vault::Vault;
 use crate::limits::{LimitKey, Limits, Scope};
 use crate::news::Desk;
 use crate::surfaces::Ground;
-use crate::surfaces::http::answer;
-use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::exchange::{self, Exchange};
+use crate::surfaces::http::form::Fields;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::rate_headers;
+use crate::surfaces::web;
+use crate::surfaces::web::shell::Shell;
+use askama::Template;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE};
+use http::request::Parts;
 use posthaste_model::Rate;
 use posthaste_model::news::{News, NewsKind, NewsSource};
 use posthaste_model::suppression::{Suppression, reason};
+use posthaste_model::user::Language;
 use posthaste_store::{Actor, Store, StoreError};
+
+#[derive(Template)]
+#[template(path = "unsubscribe.html")]
+struct UnsubscribePage {
+    shell: Shell,
+    stream: String,
+    is_done: bool,
+}
 
 /// The surface.
 #[derive(Clone)]
@@ -49,20 +63,24 @@ pub fn router(ground: &Ground) -> Router {
 /// What stands in the path's place. What cannot be decoded is no token of ours, like any other.
 type Given = Result<Path<String>, PathRejection>;
 
-async fn ask(State(surface): State<Unsubscribe>, given: Given, exchange: Exchange) -> Response {
+async fn ask(State(surface): State<Unsubscribe>, given: Given, parts: Parts) -> Response {
     let Path(token) = given.unwrap_or_else(|_| Path(String::new()));
-    surface.let_in(&exchange, &token, async |link| Ok(question(&link))).await
+    let reader = Reader::of(&parts);
+    surface
+        .let_in(&exchange::of(&parts), &reader, &token, async |link| Ok(page(&reader, &link.stream, false)))
+        .await
 }
 
-async fn take_off(State(surface): State<Unsubscribe>, given: Given, exchange: Exchange) -> Response {
+async fn take_off(State(surface): State<Unsubscribe>, given: Given, parts: Parts) -> Response {
     let Path(token) = given.unwrap_or_else(|_| Path(String::new()));
+    let reader = Reader::of(&parts);
     surface
-        .let_in(&exchange, &token, async |link| {
+        .let_in(&exchange::of(&parts), &reader, &token, async |link| {
             surface.take_off(&link, &token).await.map_err(|error| {
                 tracing::warn!(%error, "an address could not be taken off");
                 Problem::new(problem::STORE_UNAVAILABLE, "try again later").with_retry_after(5)
             })?;
-            Ok(page("You are unsubscribed", "<p>You will not get this mail any more.</p>"))
+            Ok(page(&reader, &link.stream, true))
         })
         .await
 }
@@ -71,6 +89,7 @@ impl Unsubscribe {
     async fn let_in(
         &self,
         exchange: &Exchange,
+        reader: &Reader,
         token: &str,
         work: impl AsyncFnOnce(UnsubscribeLink) -> Result<Response, Problem>,
     ) -> Response {
@@ -84,6 +103,9 @@ impl Unsubscribe {
         }
         let answer = match UnsubscribeLink::read(token, &self.vault) {
             Some(link) => work(link).await,
+            None if reader.wants_page => {
+                Ok(web::refused(StatusCode::NOT_FOUND, reader.language, "not_found"))
+            }
             None => Err(Problem::new(problem::NOT_FOUND, "there is no such link")),
         };
         answer.unwrap_or_else(|problem| problem.into_response(exchange))
@@ -127,41 +149,28 @@ impl Unsubscribe {
     }
 }
 
-fn question(link: &UnsubscribeLink) -> Response {
-    let what = if link.stream.is_empty() {
-        "all mail of this sender".to_owned()
-    } else {
-        format!("mail of the kind \u{201c}{}\u{201d}", escaped(&link.stream))
-    };
-    page(
-        "Unsubscribe",
-        &format!(
-            "<p>Stop {what}?</p><form method=\"post\">\
-             <input type=\"hidden\" name=\"List-Unsubscribe\" value=\"One-Click\">\
-             <button type=\"submit\">Unsubscribe</button></form>"
-        ),
-    )
+/// The question, or that it was answered.
+fn page(reader: &Reader, stream: &str, is_done: bool) -> Response {
+    let page = UnsubscribePage { shell: Shell::bare(reader.language), stream: stream.to_owned(), is_done };
+    web::page(StatusCode::OK, &page)
 }
 
-fn page(title: &str, body: &str) -> Response {
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\">\
-         <title>{title}</title></head><body><main><h1>{title}</h1>{body}</main></body></html>"
-    );
-    answer::bytes_as(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), html)
+/// Who follows a link: nobody who logs in, and in a language of the own.
+struct Reader {
+    language: Language,
+    wants_page: bool,
 }
 
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-        out
-    })
+impl Reader {
+    fn of(parts: &Parts) -> Self {
+        let text = |name: http::HeaderName| {
+            parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+        let chosen = fields.get("lang").and_then(Language::parse);
+        // Readers are anybody's: English unless the browser asks for Indonesian first.
+        let asks_first = text(ACCEPT_LANGUAGE).trim_start().to_ascii_lowercase().starts_with("id");
+        let language = chosen.unwrap_or(if asks_first { Language::Id } else { Language::En });
+        Self { language, wants_page: text(ACCEPT).contains("text/html") }
+    }
 }

@@ -102,6 +102,10 @@ pub fn refused(status: StatusCode, language: Language, error: &str) -> Response 
             ("Too many requests", "Wait a moment and try again."),
             ("Terlalu banyak permintaan", "Tunggu sebentar lalu coba lagi."),
         ),
+        "unavailable" => (
+            ("Not available just now", "The store does not answer. Nothing is lost; try again in a moment."),
+            ("Belum tersedia", "Penyimpanan belum menjawab. Tidak ada yang hilang; coba lagi sebentar lagi."),
+        ),
         _ => (("That did not work", "Go back and try again."), ("Tidak berhasil", "Kembali lalu coba lagi.")),
     };
     let (title, detail) = if language == Language::Id { indonesian } else { english };

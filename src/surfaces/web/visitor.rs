@@ -26,6 +26,8 @@ const LANGUAGE_AGE: u32 = 365 * 86_400;
 const FORM_BYTES: usize = 256 * 1024;
 /// The token of forms, as scripts send it.
 const CSRF: &str = "x-csrf-token";
+/// Sent by our own scripts with what they ask for by themselves.
+const REFRESH: &str = "x-refresh";
 
 /// Finds visitors. Cheap to clone.
 #[derive(Clone)]
@@ -96,7 +98,14 @@ impl Visitors {
         let exchange = exchange::of(parts);
         let kept = session_cookie(&parts.headers);
         let signed_in = match &kept {
-            Some(token) => self.auth.session(token).await.map_err(|error| unavailable(&error))?,
+            Some(token) => {
+                let found = if comes_by_itself(&parts.headers) {
+                    self.auth.unused_session(token).await
+                } else {
+                    self.auth.session(token).await
+                };
+                found.map_err(|error| outage(&parts.headers, self.language, &error))?
+            }
             None => None,
         };
         let is_new = kept.is_none();
@@ -170,9 +179,9 @@ impl Visitors {
         Ok(response)
     }
 
-    /// Whether the login still holds, for what is open for long.
+    /// Whether the login still holds, for what is open for long: being open does not use it.
     pub async fn still_holds(&self, visitor: &Visitor) -> bool {
-        matches!(self.auth.session(&visitor.token).await, Ok(Some(_)))
+        matches!(self.auth.unused_session(&visitor.token).await, Ok(Some(_)))
     }
 }
 
@@ -204,6 +213,12 @@ impl Visitor {
             return self.finish(super::refused(status, self.language, error));
         }
         self.finish(answer::json(status, &json!({"ok": false, "error": error})))
+    }
+
+    /// The store's failure: JSON, and a short page for people.
+    pub fn unavailable(&self, error: &StoreError) -> Response {
+        let as_page = !self.wants_json && self.accepts_html;
+        self.finish(if as_page { outage_page(self.language, error) } else { unavailable(error) })
     }
 
     fn refuse_body(&self, refusal: &BodyRefusal) -> Response {
@@ -258,11 +273,24 @@ pub fn redirect(to: &str) -> Response {
     response
 }
 
-/// The store's failure.
+/// The store's failure, as JSON.
 pub fn unavailable(error: &StoreError) -> Response {
-    tracing::warn!(%error, "the store did not answer a page");
     let body = json!({"ok": false, "error": "unavailable"});
-    let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &body);
+    soon_again(answer::json(StatusCode::SERVICE_UNAVAILABLE, &body), error)
+}
+
+/// The store's failure before it is known who asks.
+fn outage(headers: &HeaderMap, language: Language, error: &StoreError) -> Response {
+    let as_page = !wants_json(headers) && accepts(headers, "text/html");
+    if as_page { outage_page(language, error) } else { unavailable(error) }
+}
+
+fn outage_page(language: Language, error: &StoreError) -> Response {
+    soon_again(super::refused(StatusCode::SERVICE_UNAVAILABLE, language, "unavailable"), error)
+}
+
+fn soon_again(mut response: Response, error: &StoreError) -> Response {
+    tracing::warn!(%error, "the store did not answer a page");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
     response
 }
@@ -300,6 +328,12 @@ fn wants_json(headers: &HeaderMap) -> bool {
     headers.contains_key(CSRF)
         || headers.contains_key("x-requested-with")
         || accepts(headers, "application/json")
+}
+
+/// Whether a page asks by itself, to stay fresh, with nobody before it: a login that only such requests carry ends when it
+/// has been idle for long.
+pub fn comes_by_itself(headers: &HeaderMap) -> bool {
+    headers.contains_key(REFRESH) || accepts(headers, "text/event-stream")
 }
 
 /// What a browser keeps of its login.

@@ -5,3 +5,4 @@ mod attention;
 mod login;
 mod report;
 mod reports;
+mod sessions;

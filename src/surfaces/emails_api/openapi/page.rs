@@ -113,7 +113,7 @@ fn schemas(out: &mut String, document: &Value) {
         let shown = serde_json::to_string_pretty(schema).unwrap_or_default();
         let _ = write!(
             out,
-            "<details id=\"shape-{name}\"><summary><code>{name}</code></summary><pre>{}</pre></details>",
+            "<details id=\"shape-{name}\"><summary><code>{name}</code></summary><pre tabindex=\"0\">{}</pre></details>",
             escape(&shown)
         );
     }

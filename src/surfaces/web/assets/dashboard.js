@@ -7,7 +7,7 @@ const live = () => [...document.querySelectorAll("[data-live]")];
 async function refresh() {
   if (document.hidden) return;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Refresh": "1" }, cache: "no-store" });
     if (answer.redirected && new URL(answer.url).pathname === "/login") { location.href = answer.url; return; }
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
