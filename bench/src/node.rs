@@ -7,11 +7,16 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
 use crate::Fault;
 use crate::sink::beside;
 use crate::system::{exchange, get, until};
+
+/// Who looks at pages.
+const ADMIN: &str = "admin@example.com";
+const PASSWORD: &str = "correct-horse-battery";
 
 /// A Posthaste in a directory of its own, that can be stopped and started again.
 pub struct Node {
@@ -121,6 +126,51 @@ impl Node {
         // Of no client alone: by SMTP there is no key, and mail is the default client's.
         self.run(&["domain", "create", "example.com", "--json"]).await?;
         Ok(key)
+    }
+
+    /// Makes the user that [`Self::log_in`] is.
+    pub async fn admin(&self) -> Result<(), Fault> {
+        let mut create = self.command()?;
+        create.args(["user", "create", "--email", ADMIN, "--role", "admin", "--password-stdin", "--json"]);
+        let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        child.stdin.take().ok_or("no pipe")?.write_all(PASSWORD.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
+        }
+    }
+
+    /// Logs in; what a browser then keeps.
+    pub async fn log_in(&self) -> Result<String, Fault> {
+        let page =
+            exchange(self.address()?, "GET /login HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+                .await?;
+        let between = |text: &str, before: &str, behind: char| {
+            let (_, rest) = text.split_once(before)?;
+            Some(rest.split(behind).next()?.to_owned())
+        };
+        let cookie = between(&page, "posthaste_session=", ';').ok_or("no cookie")?;
+        let token = between(&page, "name=\"csrf-token\" content=\"", '"').ok_or("no token")?;
+        let form = format!("_token={token}&email={ADMIN}&password={PASSWORD}");
+        let head = format!(
+            "POST /login HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nCookie: posthaste_session={cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        let answer = exchange(self.address()?, &head).await?;
+        Ok(between(&answer, "posthaste_session=", ';').ok_or_else(|| format!("no login: {answer}"))?)
+    }
+
+    /// The page that somebody is shown who logged in.
+    pub async fn page(&self, path: &str, cookie: &str) -> Result<String, Fault> {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nAccept: text/html\r\n\
+             Cookie: posthaste_session={cookie}\r\n\r\n"
+        );
+        let answer = exchange(self.address()?, &head).await?;
+        if answer.starts_with("HTTP/1.1 200") { Ok(answer) } else { Err(format!("{path}: {answer}").into()) }
     }
 
     /// What it answers to a GET with a key: the body.
