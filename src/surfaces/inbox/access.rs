@@ -9,7 +9,7 @@
 use crate::auth::{Auth, AuthError, Caller, Freshness};
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
-use crate::surfaces::web::visitor::session_cookie;
+use crate::surfaces::web::visitor::{comes_by_itself, session_cookie};
 use http::header::{FORWARDED, HOST, ORIGIN, VIA};
 use http::request::Parts;
 use http::uri::Authority;
@@ -102,7 +102,14 @@ impl Access {
     /// Once people can log in, an admin must have: this machine is no longer one person's.
     async fn with_login(&self, parts: &Parts) -> Result<Guest, Problem> {
         let session = match session_cookie(&parts.headers) {
-            Some(token) => self.auth.session(&token).await.map_err(|error| unavailable(&error))?,
+            Some(token) => {
+                let found = if comes_by_itself(&parts.headers) {
+                    self.auth.unused_session(&token).await
+                } else {
+                    self.auth.session(&token).await
+                };
+                found.map_err(|error| unavailable(&error))?
+            }
             None => None,
         };
         let Some(who) = session else {

@@ -44,7 +44,7 @@ fn an_open_page_does_not_keep_its_login() {
 
     put_ahead(&shift, 7 * HOUR);
     let by_itself = [("Accept", "text/html"), ("X-Refresh", "1")];
-    for path in [LIST, "/admin"] {
+    for path in [LIST, "/admin", "/inbox"] {
         left.send("GET", path, &by_itself, b"").expect(200);
     }
     // The browser comes back by itself after a break of the line.

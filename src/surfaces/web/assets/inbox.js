@@ -19,7 +19,7 @@ function showTimes(root) {
 
 // Takes over what changed and leaves the rest alone, so that focus and scroll stay where they are.
 async function refresh() {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { accept: "text/html", "x-refresh": "1" } });
   if (!answer.ok) throw new Error(answer.status);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("[data-messages]");
@@ -75,7 +75,7 @@ async function watch() {
       const leave = new AbortController();
       const hide = () => document.hidden && leave.abort();
       document.addEventListener("visibilitychange", hide);
-      const answer = await fetch(url, { signal: leave.signal }).finally(() => document.removeEventListener("visibilitychange", hide));
+      const answer = await fetch(url, { headers: { "x-refresh": "1" }, signal: leave.signal }).finally(() => document.removeEventListener("visibilitychange", hide));
       if (answer.ok) await refresh();
       else if (answer.status !== 404) throw new Error(answer.status);
       failures = 0;
