@@ -2,6 +2,8 @@
 
 use super::http;
 use super::wait::eventually;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -49,6 +51,7 @@ impl Chromium {
         }
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": 120_000},
         }}});
         let made = browser.call("POST", "/session", &wanted);
         browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session"));
@@ -57,12 +60,17 @@ impl Chromium {
 
     #[track_caller]
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_call(method, path, body).unwrap_or_else(|fault| panic!("{method} {path}: {fault:#}"))
+    }
+
+    /// The answer, or what is wrong.
+    #[track_caller]
+    fn try_call(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
         let body = if method == "GET" { Vec::new() } else { body.to_string().into_bytes() };
         let headers = [("Content-Type", "application/json")];
         let answer = http::request(self.address, method, path, &headers, &body);
         let answer = answer.unwrap_or_else(|fault| panic!("{method} {path}: {fault}")).json();
-        assert!(answer["value"]["error"].is_null(), "{method} {path}: {answer:#}");
-        answer["value"].clone()
+        if answer["value"]["error"].is_null() { Ok(answer["value"].clone()) } else { Err(answer) }
     }
 
     #[track_caller]
@@ -76,10 +84,53 @@ impl Chromium {
         self.tell("/url", &json!({"url": url}));
     }
 
+    /// What Chromium itself answers to a command of its DevTools protocol.
+    #[track_caller]
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        self.tell("/goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
+    }
+
+    /// The same where it may be refused, such as of a page that is just going.
+    #[track_caller]
+    pub fn try_devtools(&self, command: &str, parameters: &Value) -> Option<Value> {
+        let path = format!("{}/goog/cdp/execute", self.session);
+        self.try_call("POST", &path, &json!({"cmd": command, "params": parameters})).ok()
+    }
+
+    /// From now on pages are asked for, and shown, as people want them who prefer the dark (or the light).
+    #[track_caller]
+    pub fn prefer(&self, scheme: &str) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({"features": features}));
+    }
+
+    /// From now on the window is as large as this, without being opened anew.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+    }
+
+    /// The whole page as a picture (PNG), also what lies below the window.
+    #[track_caller]
+    pub fn picture(&self) -> Vec<u8> {
+        let size = self.devtools("Page.getLayoutMetrics", &json!({}))["cssContentSize"].clone();
+        let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
+        let wanted = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        let taken = self.devtools("Page.captureScreenshot", &wanted);
+        BASE64.decode(taken["data"].as_str().expect("a picture")).expect("base64")
+    }
+
     /// What a script answers; its body ends with `return`.
     #[track_caller]
     pub fn ask(&self, script: &str) -> Value {
         self.tell("/execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// What a script answers later, by the function that is its last argument.
+    #[track_caller]
+    pub fn ask_later(&self, script: &str) -> Value {
+        self.tell("/execute/async", &json!({"script": script, "args": []}))
     }
 
     /// Waits until a script answers something true.
@@ -122,6 +173,14 @@ impl Chromium {
     pub fn press(&self, key: char) {
         let keys = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
         self.tell("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": keys}]}));
+    }
+
+    /// Types wherever the focus is.
+    #[track_caller]
+    pub fn type_in(&self, text: &str) {
+        for key in text.chars() {
+            self.press(key);
+        }
     }
 
     /// The page's address.

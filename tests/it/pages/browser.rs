@@ -1,5 +1,4 @@
-//! The pages in a real browser: wide and narrow, by keyboard, live. Without scripts WebDriver cannot press anything: that
-//! forms alone are enough is proved over HTTP (`eo::reports`).
+//! The pages in a real browser: wide and narrow, by keyboard, live.
 
 use super::{PAGES, default_client};
 use crate::emails_api::email_to;
@@ -11,11 +10,11 @@ use serde_json::json;
 const OWNER: &str = "eo@example.com";
 const LIST: &str = "/eo/email-reports";
 
-fn at(server: &Server, path: &str) -> String {
+pub(super) fn at(server: &Server, path: &str) -> String {
     format!("http://{}{path}", server.address())
 }
 
-fn log_in(browser: &Chromium, server: &Server, email: &str) {
+pub(super) fn log_in(browser: &Chromium, server: &Server, email: &str) {
     browser.open(&at(server, "/login?lang=en"));
     browser.fill("#email", email);
     browser.fill("#password", PASSWORD);
@@ -89,6 +88,56 @@ fn the_keyboard_alone_is_enough() {
     browser.press(keys::ESCAPE);
     browser.wait_for("and closes", "return !document.getElementById('resend-dialog').open");
     browser.wait_for("the focus is where it was", "return document.activeElement.matches('[data-resend]')");
+}
+
+#[test]
+fn operators_get_along_without_a_mouse() {
+    let server = Server::inbox();
+    make_user(&server, "root@example.com", "admin");
+    server.wait_status(&server.send(&email_to("ann@client.com", "x")), "sent");
+    let mut other = email_to("bob@client.com", "x");
+    other["subject"] = json!("Something else");
+    server.wait_status(&server.send(&other), "sent");
+    let browser = Chromium::start(Looks::default());
+    let is_at = |selector: &str| {
+        browser.ask(&format!("return document.activeElement.matches({selector:?})")) == json!(true)
+    };
+    let go_to = |selector: &str| {
+        let found = (0..80).any(|_| {
+            browser.press(keys::TAB);
+            is_at(selector)
+        });
+        assert!(found, "no way to {selector}");
+        let seen = "const at = document.activeElement.getBoundingClientRect();
+            return at.bottom > 0 && at.top < innerHeight && getComputedStyle(document.activeElement).outlineStyle !== 'none'";
+        assert_eq!(browser.ask(seen), json!(true), "{selector} is not seen to have the focus");
+    };
+    browser.open(&at(&server, "/login?lang=en"));
+    assert!(is_at("#email"), "writing begins at once");
+    browser.type_in("root@example.com");
+    go_to("#password");
+    browser.type_in(PASSWORD);
+    browser.press(keys::ENTER);
+    browser.wait_for("the dashboard is there", "return location.pathname === '/admin'");
+    // The first thing a page offers is the way past its menu.
+    browser.press(keys::TAB);
+    assert!(is_at("a.skip"));
+    go_to(".places a[href='/admin/emails']");
+    browser.press(keys::ENTER);
+    browser.wait_for("the emails are there", "return !!document.querySelector('[name=q]')");
+    go_to("[name=q]");
+    browser.type_in("to:bob@client.com");
+    browser.press(keys::ENTER);
+    browser.wait_for("one is found", "return document.querySelectorAll('#emails tbody tr').length === 1");
+    go_to("#emails a");
+    browser.press(keys::ENTER);
+    browser.wait_for("it is shown", "return document.querySelector('h1').textContent === 'Something else'");
+    go_to(".self summary");
+    browser.press(keys::ENTER);
+    go_to("form[action='/logout'] button");
+    browser.press(keys::ENTER);
+    browser.wait_for("nobody is logged in", "return location.pathname === '/login'");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! `/admin`: what operators see and change by pages, and that hostile mail stays text there.
 
+mod accessibility;
 mod browser;
+mod forged;
+mod pictures;
+mod scriptless;
+mod stage;
 
 use crate::emails_api::email_to;
 use crate::harness::browser::{Browser, PASSWORD, make_event, make_user};
@@ -105,6 +110,28 @@ fn what_a_page_changes_is_in_the_audit() {
         assert!(audit.contains(action), "{action}");
     }
     assert!(audit.contains(ROOT), "who did it");
+}
+
+#[test]
+fn a_word_that_a_form_does_not_know_is_refused_by_name() {
+    let (server, browser) = admin();
+    let client = default_client(&server);
+    let refused = |path: &str, fields: &[(&str, &str)], said: &str| {
+        let page = browser.post(path, fields).expect(422).text();
+        assert!(page.contains(said), "{path} {fields:?}: {page}");
+    };
+    let key = [("client", client.as_str()), ("name", "typo"), ("permission", "emails:send")];
+    refused("/admin/keys", &[&key[..], &[("permission", "emails:reed")]].concat(), "emails:reed");
+    refused("/admin/keys", &key[..2], "at least one permission");
+    refused("/admin/keys", &[&key[..], &[("mode", "trial")]].concat(), "live or test");
+    refused("/admin/tokens", &[("name", "typo"), ("permission", "mail:sent")], "mail:sent");
+    let user = [("email", "x@example.com"), ("role", "root"), ("password", PASSWORD)];
+    refused("/admin/users", &user, "admin, viewer or eo");
+    browser.post("/admin/domains", &[("name", "mail.example.com"), ("client", &client)]).expect(303);
+    refused("/admin/domains/mail.example.com/keys", &[("algorithm", "dsa")], "rsa or ed25519");
+    let made = server.cli_json(&["key", "list"]).to_string();
+    assert!(!made.contains("typo"), "{made}");
+    assert_eq!(server.cli_json(&["user", "list"]).as_array().map(Vec::len), Some(1));
 }
 
 #[test]
