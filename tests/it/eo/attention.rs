@@ -1,24 +1,15 @@
 //! A report that is not out in time is told to its organizer, once; changes are told to whoever looks.
 
-use crate::harness::browser::{Browser, make_event, make_user};
-use crate::harness::relay::{Action, Script, Step};
+use super::organizer::{OWNER, organizer, refusing};
 use crate::harness::wait::eventually;
 use crate::harness::{Relay, Server, ServerOptions};
-
-const OWNER: &str = "eo@example.com";
-
-/// A relay that knows nobody called bad.
-fn refusing() -> Script {
-    Script::accepting().on_matching(Step::Rcpt, "<bad@", Action::reply("550 5.1.1 no such user"))
-}
 
 #[test]
 fn a_report_that_failed_raises_one_notice() {
     let relay = Relay::start(refusing());
     let server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_EO__ATTENTION_AFTER", "1s"));
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "Konser", OWNER).to_string();
-    let browser = Browser::logged_in(&server, OWNER);
+    let (browser, event) = organizer(&server, "Konser");
+    let event = event.to_string();
     browser
         .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "bad@client.com")])
         .expect(200);
@@ -37,9 +28,8 @@ fn a_report_that_failed_raises_one_notice() {
 #[test]
 fn whoever_looks_is_told_of_changes() {
     let server = Server::inbox();
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "Konser", OWNER).to_string();
-    let browser = Browser::logged_in(&server, OWNER);
+    let (browser, event) = organizer(&server, "Konser");
+    let event = event.to_string();
     let mut stream = server.connect();
     let cookie = browser.cookie("posthaste_session").expect("a cookie");
     let head = format!(

@@ -3,6 +3,7 @@
 mod access;
 mod attention;
 mod login;
+mod organizer;
 mod report;
 mod reports;
 mod sessions;

@@ -1,18 +1,10 @@
 //! What the report itself says: the figures of the event's mail, the chart, the rows.
 
+use super::organizer::{organizer, refusing};
 use crate::emails_api::email_to;
-use crate::harness::browser::{Browser, make_event, make_user};
-use crate::harness::relay::{Action, Script, Step};
 use crate::harness::wait::eventually;
 use crate::harness::{Relay, Server};
 use serde_json::{Value, json};
-
-const OWNER: &str = "eo@example.com";
-
-/// A relay that knows nobody called bad.
-fn refusing() -> Script {
-    Script::accepting().on_matching(Step::Rcpt, "<bad@", Action::reply("550 5.1.1 no such user"))
-}
 
 fn mail(event: i64, to: &str, subject: &str) -> Value {
     let mut email = email_to(to, "hello");
@@ -34,9 +26,7 @@ fn report(server: &Server, to: &str) -> Value {
 #[test]
 fn a_report_holds_real_figures() {
     let server = Server::inbox();
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "Konser", OWNER);
-    let browser = Browser::logged_in(&server, OWNER);
+    let (browser, event) = organizer(&server, "Konser");
     for number in 0..3 {
         let id = server.send(&mail(event, &format!("guest{number}@client.com"), "Tiket, \"baris 1\""));
         server.wait_status(&id, "sent");
@@ -73,8 +63,7 @@ fn a_report_holds_real_figures() {
 #[test]
 fn only_its_own_client_names_an_event() {
     let server = Server::inbox();
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "Konser", OWNER);
+    let (_, event) = organizer(&server, "Konser");
     let key = server.new_client("rival");
     let mut email = mail(event, "a@client.com", "x");
     email["from"] = json!("x@rival.example");
@@ -87,9 +76,8 @@ fn only_its_own_client_names_an_event() {
 fn failures_are_told_with_their_reasons() {
     let relay = Relay::start(refusing());
     let server = Server::to_relay(&relay);
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "Konser", OWNER).to_string();
-    let browser = Browser::logged_in(&server, OWNER);
+    let (browser, event) = organizer(&server, "Konser");
+    let event = event.to_string();
     browser
         .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "bad@client.com")])
         .expect(200);

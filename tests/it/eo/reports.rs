@@ -1,17 +1,10 @@
 //! Sending, sending again, filters, data.
 
-use crate::harness::browser::{Browser, make_event, make_user};
+use super::organizer::organizer;
+use crate::harness::browser::Browser;
 use crate::harness::wait::eventually;
 use crate::harness::{ObjectStore, Relay, Server, ServerOptions};
 use serde_json::{Value, json};
-
-const OWNER: &str = "eo@example.com";
-
-fn installation(server: &Server) -> (Browser, i64) {
-    make_user(server, OWNER, "eo");
-    let event = make_event(server, "Nama Event", OWNER);
-    (Browser::logged_in(server, OWNER), event)
-}
 
 fn deliveries(browser: &Browser, query: &str) -> Vec<Value> {
     let data = browser.get_json(&format!("/eo/email-reports/data{query}")).expect(200).json();
@@ -22,7 +15,7 @@ fn deliveries(browser: &Browser, query: &str) -> Vec<Value> {
 fn a_report_is_sent_and_seen() {
     let relay = Relay::accepting();
     let server = Server::to_relay(&relay);
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     let made =
         browser.ajax("/eo/email-reports/send", &[("event_id", &number), ("to_email", "ann@client.com")]);
@@ -77,7 +70,7 @@ fn a_report_is_sent_and_seen() {
 #[test]
 fn faults_are_named_by_field() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let event = event.to_string();
     for (fields, wrong) in [
         (vec![], vec!["event_id", "to_email"]),
@@ -115,7 +108,7 @@ fn faults_are_named_by_field() {
 #[test]
 fn filters_are_applied_and_echoed() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     for _ in 0..3 {
         let fields = [("event_id", number.as_str()), ("to_email", "a@client.com"), ("subject", "Mine")];
@@ -146,7 +139,7 @@ fn filters_are_applied_and_echoed() {
 #[test]
 fn forms_without_a_script_lead_back_with_a_message() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     let page = browser.get("/eo/email-reports").expect(200).text();
     assert!(page.contains("action=\"/eo/email-reports/send\"") && page.contains("Nama Event"));
@@ -168,7 +161,7 @@ fn forms_without_a_script_lead_back_with_a_message() {
 #[test]
 fn multipart_forms_are_taken() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let body = format!(
         "--B\r\nContent-Disposition: form-data; name=\"event_id\"\r\n\r\n{event}\r\n--B\r\n\
          Content-Disposition: form-data; name=\"to_email\"\r\n\r\na@client.com\r\n--B--\r\n"
@@ -181,7 +174,7 @@ fn multipart_forms_are_taken() {
 #[test]
 fn thirty_reports_a_minute_and_no_more() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     for _ in 0..30 {
         let refused = browser.ajax("/eo/email-reports/send", &[("event_id", &number)]).status;
@@ -196,7 +189,7 @@ fn thirty_reports_a_minute_and_no_more() {
 #[test]
 fn the_same_key_sends_once() {
     let server = Server::inbox();
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     let token = browser.token();
     let headers = [("X-CSRF-TOKEN", token.as_str()), ("Idempotency-Key", "k1")];
@@ -216,7 +209,7 @@ fn a_report_that_could_not_be_taken_is_not_sent_later_beside_the_next_try() {
     // A report has attachments, and nowhere to put them.
     let (mut store, relay) = (ObjectStore::start(), Relay::accepting());
     let server = Server::start(store.used_by(ServerOptions::to_relay(&relay)));
-    let (browser, event) = installation(&server);
+    let (browser, event) = organizer(&server, "Nama Event");
     let number = event.to_string();
     let token = browser.token();
     let headers = [("X-CSRF-TOKEN", token.as_str()), ("Idempotency-Key", "k1")];
@@ -239,9 +232,8 @@ fn a_report_that_could_not_be_taken_is_not_sent_later_beside_the_next_try() {
 #[test]
 fn names_of_strangers_stay_text() {
     let server = Server::inbox();
-    make_user(&server, OWNER, "eo");
-    let event = make_event(&server, "<script>alert(1)</script>", OWNER).to_string();
-    let browser = Browser::logged_in(&server, OWNER);
+    let (browser, event) = organizer(&server, "<script>alert(1)</script>");
+    let event = event.to_string();
     let fields =
         [("event_id", event.as_str()), ("to_email", "a@client.com"), ("subject", "<img src=x onerror=1>")];
     browser.ajax("/eo/email-reports/send", &fields).expect(200);
