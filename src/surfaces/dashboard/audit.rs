@@ -1,14 +1,13 @@
 //! `/admin/audit`: who did what.
 
-use super::{Dashboard, When, shell, shown};
+use super::visit::Visit;
+use super::{Dashboard, When};
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::escaped;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::Request;
 use posthaste_store::{AuditFilter, StoreError};
 use std::collections::HashMap;
 
@@ -35,15 +34,8 @@ struct Line {
 }
 
 /// `GET /admin/audit?action=&target=&before=`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.audit_page(shell(&visitor, "audit"), &fields).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.audit_page(visit.shell("audit"), &visit.fields()).await)
 }
 
 impl Dashboard {

@@ -1,15 +1,14 @@
 //! `/admin/clients`: clients, their API keys, and the tokens of the Mail Proxy API.
 
 use super::people::fault;
-use super::{Dashboard, changed, result, shell, shown};
+use super::visit::{Change, Visit, id_of};
+use super::{Dashboard, result};
 use crate::admin::{MailToken, NewClient, NewKey, NewMailToken, mail_permission};
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_model::client::Client;
 use posthaste_model::credential::{Credential, CredentialKind, KeyMode, Permission};
 use posthaste_model::refusal::Refusal;
@@ -42,47 +41,33 @@ struct Row {
 }
 
 /// `GET /admin/clients`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let page = dashboard.clients_page(shell(&visitor, "clients")).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.clients_page(visit.shell("clients")).await)
 }
 
 /// `POST /admin/clients`.
-pub(super) async fn create(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let department = fields.get("department").map(str::trim).filter(|given| !given.is_empty());
     let name = fields.get("name").unwrap_or_default();
     let new = NewClient { department: department.map(str::to_owned), ..NewClient::named(name) };
-    changed(&visitor, dashboard.admin.create_client(new, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.create_client(new, &change.actor()).await, HERE)
 }
 
 /// `POST /admin/keys`.
-pub(super) async fn create_key(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create_key(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let given =
         |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty()).map(str::to_owned);
     let Ok(rate_limit) = given("rate_limit").map(|text| Rate::parse(&text)).transpose() else {
-        return result::refused(&visitor, &fault("rate_limit", "a limit is such as 60/min"), HERE);
+        return result::refused(&change.visitor, &fault("rate_limit", "a limit is such as 60/min"), HERE);
     };
     let Some(mode) = given("mode").map_or(Some(KeyMode::Live), |word| KeyMode::parse(&word)) else {
-        return result::refused(&visitor, &fault("mode", "a mode is live or test"), HERE);
+        return result::refused(&change.visitor, &fault("mode", "a mode is live or test"), HERE);
     };
     let permissions = match granted(&fields, Permission::parse) {
         Ok(permissions) => permissions,
-        Err(refusal) => return result::refused(&visitor, &refusal, HERE),
+        Err(refusal) => return result::refused(&change.visitor, &refusal, HERE),
     };
     let new = NewKey {
         name: given("name"),
@@ -92,9 +77,9 @@ pub(super) async fn create_key(State(dashboard): State<Dashboard>, request: Requ
         rate_limit,
         ..NewKey::new(given("client").unwrap_or_default())
     };
-    match dashboard.admin.create_key(new, &visitor.actor()).await {
-        Ok(made) => result::secret(&visitor, "The new API key", made.key.expose(), HERE),
-        Err(refusal) => result::refused(&visitor, &refusal, HERE),
+    match dashboard.admin.create_key(new, &change.actor()).await {
+        Ok(made) => result::secret(&change.visitor, "The new API key", made.key.expose(), HERE),
+        Err(refusal) => result::refused(&change.visitor, &refusal, HERE),
     }
 }
 
@@ -102,29 +87,18 @@ pub(super) async fn create_key(State(dashboard): State<Dashboard>, request: Requ
 pub(super) async fn revoke_key(
     State(dashboard): State<Dashboard>,
     Path(id): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let outcome = match id.parse() {
-        Ok(id) => dashboard.admin.revoke_key(id, &visitor.actor()).await,
-        Err(_) => Err(Refusal::NotFound),
-    };
-    changed(&visitor, outcome, HERE)
+    let revoked = async { dashboard.admin.revoke_key(id_of(&id)?, &change.actor()).await };
+    change.answer(revoked.await, HERE)
 }
 
 /// `POST /admin/tokens`.
-pub(super) async fn create_token(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create_token(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let permissions = match granted(&fields, mail_permission) {
         Ok(permissions) => permissions,
-        Err(refusal) => return result::refused(&visitor, &refusal, HERE),
+        Err(refusal) => return result::refused(&change.visitor, &refusal, HERE),
     };
     let new = NewMailToken {
         client_name: fields.get("name").unwrap_or_default().to_owned(),
@@ -132,9 +106,9 @@ pub(super) async fn create_token(State(dashboard): State<Dashboard>, request: Re
         permissions,
         expires_in: None,
     };
-    match dashboard.admin.create_mail_token(new, &visitor.actor()).await {
-        Ok((_, token)) => result::secret(&visitor, "The new token", &token, HERE),
-        Err(refusal) => result::refused(&visitor, &refusal, HERE),
+    match dashboard.admin.create_mail_token(new, &change.actor()).await {
+        Ok((_, token)) => result::secret(&change.visitor, "The new token", &token, HERE),
+        Err(refusal) => result::refused(&change.visitor, &refusal, HERE),
     }
 }
 
@@ -142,13 +116,9 @@ pub(super) async fn create_token(State(dashboard): State<Dashboard>, request: Re
 pub(super) async fn revoke_token(
     State(dashboard): State<Dashboard>,
     Path(id): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    changed(&visitor, dashboard.admin.revoke_mail_tokens(&id, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.revoke_mail_tokens(&id, &change.actor()).await, HERE)
 }
 
 /// The permissions that a form names. Nothing is left out or added silently: a word that is none is refused, and so is a

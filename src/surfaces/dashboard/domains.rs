@@ -1,15 +1,13 @@
 //! `/admin/domains`: sending domains and the records that sign for them.
 
+use super::Dashboard;
 use super::people::fault;
-use super::{Dashboard, changed, shell, shown};
+use super::visit::{Change, Visit};
 use crate::admin::{DkimAlgorithm, DnsRecord, NewDomain, TxtRecord};
-use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_model::client::Client;
 use posthaste_store::StoreError;
 
@@ -54,24 +52,14 @@ impl Found {
 }
 
 /// `GET /admin/domains?check=`: with a domain's name what DNS answers for it now.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.domains_page(shell(&visitor, "domains"), fields.get("check")).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    let fields = visit.fields();
+    visit.shown(dashboard.domains_page(visit.shell("domains"), fields.get("check")).await)
 }
 
 /// `POST /admin/domains`.
-pub(super) async fn create(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let given =
         |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty()).map(str::to_owned);
     let new = NewDomain {
@@ -79,29 +67,25 @@ pub(super) async fn create(State(dashboard): State<Dashboard>, request: Request<
         client: given("client"),
         default_from: given("default_from"),
     };
-    changed(&visitor, dashboard.admin.create_domain(new, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.create_domain(new, &change.actor()).await, HERE)
 }
 
 /// `POST /admin/domains/{name}/keys`.
 pub(super) async fn create_key(
     State(dashboard): State<Dashboard>,
     Path(name): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let algorithm = match fields.get("algorithm") {
         Some("rsa") => DkimAlgorithm::Rsa,
         Some("ed25519") => DkimAlgorithm::Ed25519,
         _ => {
             let refusal = fault("algorithm", "an algorithm is rsa or ed25519");
-            return changed::<()>(&visitor, Err(refusal), HERE);
+            return change.answer::<()>(Err(refusal), HERE);
         }
     };
-    changed(&visitor, dashboard.admin.create_dkim_key(&name, algorithm, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.create_dkim_key(&name, algorithm, &change.actor()).await, HERE)
 }
 
 impl Dashboard {

@@ -1,17 +1,15 @@
 //! One email: what became of it and why, for each recipient; the message itself; send it again, take it back.
 
-use super::{Dashboard, When, changed, client_id, result, shell, shown};
+use super::visit::{Change, Visit, id_of};
+use super::{Dashboard, When, client_id, result};
 use crate::auth::AuthError;
 use crate::intake::{Accepted, Submission};
-use crate::surfaces::http::form::Fields;
 use crate::surfaces::inbox::parts::{self, PartLine};
 use crate::surfaces::web::shell::Shell;
-use crate::surfaces::web::visitor::redirect;
+use crate::surfaces::web::visitor::{Visitor, redirect};
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_mail::view::{FieldView, read_message};
 use posthaste_model::refusal::Refusal;
 use posthaste_model::{EmailId, Status};
@@ -67,29 +65,19 @@ enum View {
 pub(super) async fn page(
     State(dashboard): State<Dashboard>,
     Path((client, id)): Path<(String, String)>,
-    request: Request<Body>,
+    visit: Visit,
 ) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.email(shell(&visitor, "emails"), &client, &id, fields.get("view")).await;
-    shown(&visitor, page)
+    let fields = visit.fields();
+    visit.shown(dashboard.email(visit.shell("emails"), &client, &id, fields.get("view")).await)
 }
 
 /// `POST /admin/emails/{client}/{id}/resend`.
 pub(super) async fn resend(
     State(dashboard): State<Dashboard>,
     Path((client, id)): Path<(String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/emails/{client}/{id}");
+    let (visitor, back) = (&change.visitor, format!("/admin/emails/{client}/{id}"));
     let submission = Submission {
         correlation: visitor.exchange.correlation_id().clone(),
         idempotency: None,
@@ -99,7 +87,7 @@ pub(super) async fn resend(
     let made = async {
         let (caller, id) = dashboard.on_behalf(&client, &id).await?;
         let accepted = dashboard.intake.resend(&caller, id, submission).await?;
-        dashboard.note(&visitor, "email.resend", &id.to_string()).await;
+        dashboard.note(visitor, "email.resend", &id.to_string()).await;
         Ok::<_, Refusal>(accepted)
     };
     match made.await {
@@ -107,7 +95,7 @@ pub(super) async fn resend(
             visitor.finish(redirect(&format!("/admin/emails/{client}/{}", email.id)))
         }
         Ok(Accepted::Replayed(_)) => visitor.finish(redirect(&back)),
-        Err(refusal) => result::refused(&visitor, &refusal, &back),
+        Err(refusal) => result::refused(visitor, &refusal, &back),
     }
 }
 
@@ -115,19 +103,15 @@ pub(super) async fn resend(
 pub(super) async fn cancel(
     State(dashboard): State<Dashboard>,
     Path((client, id)): Path<(String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
     let done = async {
         let (caller, id) = dashboard.on_behalf(&client, &id).await?;
         dashboard.intake.cancel(&caller, id).await?;
-        dashboard.note(&visitor, "email.cancel", &id.to_string()).await;
+        dashboard.note(&change.visitor, "email.cancel", &id.to_string()).await;
         Ok::<_, Refusal>(())
     };
-    changed(&visitor, done.await, &format!("/admin/emails/{client}/{id}"))
+    change.answer(done.await, &format!("/admin/emails/{client}/{id}"))
 }
 
 impl Dashboard {
@@ -138,8 +122,7 @@ impl Dashboard {
     }
 
     async fn on_behalf(&self, client: &str, id: &str) -> Result<(crate::auth::Caller, EmailId), Refusal> {
-        let client = client_id(client).map_err(|_| Refusal::NotFound)?;
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
+        let (client, id) = (id_of(client)?, id_of(id)?);
         let caller = self.auth.on_behalf_of(client).await.map_err(|error| match error {
             AuthError::Invalid => Refusal::NotFound,
             AuthError::Store(_) => {
@@ -150,12 +133,7 @@ impl Dashboard {
     }
 
     /// Writes down what somebody did with an email. It is done: a failure here is only logged.
-    pub(super) async fn note(
-        &self,
-        visitor: &crate::surfaces::web::visitor::Visitor,
-        action: &str,
-        target: &str,
-    ) {
+    pub(super) async fn note(&self, visitor: &Visitor, action: &str, target: &str) {
         if let Err(error) = self.store.note_action(&visitor.actor(), action, target).await {
             tracing::warn!(%error, action, target, "an action was not written into the audit");
         }

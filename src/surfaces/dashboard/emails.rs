@@ -1,14 +1,13 @@
 //! `/admin/emails`: a client's emails, newest first, with a search.
 
-use super::{Dashboard, When, search, shell, shown};
+use super::visit::Visit;
+use super::{Dashboard, When, search};
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::escaped;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::Request;
 use posthaste_model::{ClientId, EmailId, Status};
 use posthaste_store::{EmailSummary, StoreError};
 
@@ -40,23 +39,13 @@ struct Line {
 }
 
 /// `GET /admin/emails?client=&q=&cursor=`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.emails(shell(&visitor, "emails"), &fields).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.emails(visit.shell("emails"), &visit.fields()).await)
 }
 
 impl Dashboard {
     async fn emails(&self, shell: Shell, fields: &Fields<'_>) -> Result<EmailsPage, StoreError> {
-        let clients = self.clients().await?;
-        let asked = fields.get("client").unwrap_or_default();
-        let chosen = clients.iter().find(|client| client.id.to_string() == asked).or_else(|| clients.first());
-        let chosen = chosen.map(|client| client.id).ok_or(StoreError::NotFound)?;
+        let (clients, chosen) = self.choice(fields.get("client")).await?;
         let query: String = fields.get("q").unwrap_or_default().trim().chars().take(QUERY_CHARS).collect();
         let cursor = fields.get("cursor").and_then(|text| text.parse().ok());
         let (mut lines, mut older, mut fault) = (Vec::new(), None, String::new());
@@ -72,7 +61,7 @@ impl Dashboard {
         }
         Ok(EmailsPage {
             shell,
-            clients: clients.into_iter().map(|one| (one.id, one.name, one.id == chosen)).collect(),
+            clients,
             client: chosen.to_string(),
             query,
             fault,

@@ -15,6 +15,7 @@ mod search;
 mod suppressions;
 mod system;
 mod templates;
+mod visit;
 mod webhooks;
 
 use crate::admin::Admin;
@@ -27,17 +28,10 @@ use crate::intake::Intake;
 use crate::outbound::Reach;
 use crate::render::Renderer;
 use crate::surfaces::Ground;
-use crate::surfaces::web::shell::Shell;
-use crate::surfaces::web::visitor::{Form, Visitor, Visitors, escaped, redirect};
+use crate::surfaces::web::visitor::Visitors;
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
 use axum::routing::{get, post};
-use http::request::Parts;
-use http::{Request, StatusCode};
 use posthaste_model::client::Client;
-use posthaste_model::refusal::Refusal;
-use posthaste_model::user::{Language, Role};
 use posthaste_model::{ClientId, Timestamp};
 use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
@@ -124,39 +118,20 @@ pub(super) fn router(ground: &Ground) -> Router {
 }
 
 impl Dashboard {
-    /// Who may see the dashboard; everybody else is led to the login, or told no.
-    async fn enter(&self, parts: &Parts) -> Result<Visitor, Response> {
-        let mut visitor = self.visitors.enter(parts).await?;
-        match visitor.role() {
-            Some(Role::Admin | Role::Viewer) => {}
-            Some(Role::Eo) => return Err(visitor.refuse(StatusCode::FORBIDDEN, "forbidden")),
-            None if visitor.wants_json() => {
-                return Err(visitor.refuse(StatusCode::UNAUTHORIZED, "unauthenticated"));
-            }
-            None => {
-                let asked = parts.uri.path_and_query().map_or("/admin", |path| path.as_str());
-                let asked = if parts.method == http::Method::GET { asked } else { "/admin" };
-                return Err(visitor.finish(redirect(&format!("/login?next={}", escaped(asked)))));
-            }
-        }
-        // The dashboard speaks English.
-        visitor.language = Language::En;
-        Ok(visitor)
-    }
-
-    /// Who may change something, and the form that asks for it.
-    async fn change(&self, request: Request<Body>) -> Result<(Visitor, Form), Response> {
-        let (parts, body) = request.into_parts();
-        let visitor = self.enter(&parts).await?;
-        if visitor.role() != Some(Role::Admin) {
-            return Err(visitor.refuse(StatusCode::FORBIDDEN, "forbidden"));
-        }
-        let form = self.visitors.form(&visitor, &parts, body).await?;
-        Ok((visitor, form))
-    }
-
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         self.store.clients().await
+    }
+
+    /// All clients, and the one that a page is about: the one asked for, or the first.
+    async fn choice(
+        &self,
+        asked: Option<&str>,
+    ) -> Result<(Vec<(ClientId, String, bool)>, ClientId), StoreError> {
+        let clients = self.clients().await?;
+        let chosen = clients.iter().find(|client| Some(client.id.to_string().as_str()) == asked);
+        let chosen =
+            chosen.or_else(|| clients.first()).map(|client| client.id).ok_or(StoreError::NotFound)?;
+        Ok((clients.into_iter().map(|one| (one.id, one.name, one.id == chosen)).collect(), chosen))
     }
 
     /// A moment for people.
@@ -171,29 +146,7 @@ struct When {
     people: String,
 }
 
-/// A page's answer, or why there is none.
-fn shown<T: askama::Template>(visitor: &Visitor, page: Result<T, StoreError>) -> Response {
-    match page {
-        Ok(page) => visitor.finish(crate::surfaces::web::page(StatusCode::OK, &page)),
-        Err(StoreError::NotFound) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
-        Err(error) => visitor.unavailable(&error),
-    }
-}
-
-/// After a change: back to a page, or why it was refused.
-fn changed<T>(visitor: &Visitor, outcome: Result<T, Refusal>, to: &str) -> Response {
-    match outcome {
-        Ok(_) => visitor.finish(redirect(to)),
-        Err(refusal) => result::refused(visitor, &refusal, to),
-    }
-}
-
 /// The client of an address.
 fn client_id(text: &str) -> Result<ClientId, StoreError> {
     text.parse().map_err(|_| StoreError::NotFound)
-}
-
-/// The frame of a page in the menu.
-fn shell(visitor: &Visitor, here: &'static str) -> Shell {
-    Shell::of(visitor, here)
 }

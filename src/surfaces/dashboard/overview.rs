@@ -1,13 +1,12 @@
 //! `/admin`: everything at a glance, fresh every few seconds.
 
-use super::{Dashboard, shell, shown};
+use super::Dashboard;
+use super::visit::Visit;
 use crate::dispatch::Phase;
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::Request;
 use posthaste_model::{ClientId, Status, Timestamp};
 use posthaste_store::{EmailFilter, HourCount, QueueCounts, StoreError};
 use std::collections::{BTreeMap, HashMap};
@@ -94,14 +93,8 @@ impl Traffic {
 }
 
 /// `GET /admin`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let page = dashboard.overview(shell(&visitor, "overview")).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.overview(visit.shell("overview")).await)
 }
 
 impl Dashboard {

@@ -1,13 +1,13 @@
 //! `/admin/people`: who may log in, and the organizers' events.
 
-use super::{Dashboard, changed, shell, shown};
+use super::Dashboard;
+use super::visit::{Change, Visit, id_of};
 use crate::admin::{NewEoEvent, NewUser};
 use crate::surfaces::web::shell::Shell;
+use crate::surfaces::web::visitor::Visitor;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_model::client::Client;
 use posthaste_model::draft::Field;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
@@ -40,27 +40,16 @@ struct Event {
 }
 
 /// `GET /admin/people`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let own = visitor.signed_in.as_ref().map(|who| who.user.id);
-    let page = dashboard.people(shell(&visitor, "people"), own).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.people(visit.shell("people"), own(&visit.visitor)).await)
 }
 
 /// `POST /admin/users`.
-pub(super) async fn create_user(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create_user(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let Some(role) = Role::parse(&get("role")) else {
-        return changed::<User>(&visitor, Err(no_role()), HERE);
+        return change.answer::<User>(Err(no_role()), HERE);
     };
     let new = NewUser {
         email: get("email"),
@@ -69,52 +58,24 @@ pub(super) async fn create_user(State(dashboard): State<Dashboard>, request: Req
         password: Secret::new(get("password")),
         is_first: false,
     };
-    changed(&visitor, dashboard.admin.create_user(new, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.create_user(new, &change.actor()).await, HERE)
 }
 
 /// `POST /admin/users/{id}/{what}`: `revoke`, `restore`, `role`, `password` or `codes`.
 pub(super) async fn change_user(
     State(dashboard): State<Dashboard>,
     Path((id, what)): Path<(String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let Ok(id) = id.parse::<UserId>() else { return changed::<User>(&visitor, Err(Refusal::NotFound), HERE) };
-    let own = visitor.signed_in.as_ref().map(|who| who.user.id);
-    if own == Some(id) && matches!(what.as_str(), "revoke" | "role") {
-        let refusal = fault("user", "nobody takes the own account away: another admin can");
-        return changed::<User>(&visitor, Err(refusal), HERE);
-    }
-    let fields = form.fields().unwrap_or_default();
-    let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-    let (admin, actor) = (&dashboard.admin, visitor.actor());
-    let outcome = match what.as_str() {
-        "revoke" => admin.set_user_active(id, false, &actor).await,
-        "restore" => admin.set_user_active(id, true, &actor).await,
-        "codes" => admin.remove_totp(id, None, &actor).await,
-        "password" => admin.set_password(id, Secret::new(get("password")), None, &actor).await,
-        "role" => match Role::parse(&get("role")) {
-            Some(role) => admin.set_role(id, role, &actor).await,
-            None => Err(no_role()),
-        },
-        _ => Err(Refusal::NotFound),
-    };
-    changed(&visitor, outcome, HERE)
+    change.answer(dashboard.change_user(&change, &id, &what).await, HERE)
 }
 
 /// `POST /admin/eo-events`.
-pub(super) async fn create_event(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
+pub(super) async fn create_event(State(dashboard): State<Dashboard>, change: Change) -> Response {
+    let fields = change.fields();
     let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
     let new = NewEoEvent { name: get("name"), owner: get("owner"), client: Some(get("client")) };
-    changed(&visitor, dashboard.admin.create_eo_event(new, &visitor.actor()).await, HERE)
+    change.answer(dashboard.admin.create_eo_event(new, &change.actor()).await, HERE)
 }
 
 fn no_role() -> Refusal {
@@ -126,7 +87,33 @@ pub(super) fn fault(field: &str, message: &str) -> Refusal {
     Refusal::Invalid(vec![Fault::new(Field::Other(field.to_owned()), FaultCode::InvalidValue, message)])
 }
 
+/// The account that a visitor is logged in with.
+fn own(visitor: &Visitor) -> Option<UserId> {
+    visitor.signed_in.as_ref().map(|who| who.user.id)
+}
+
 impl Dashboard {
+    async fn change_user(&self, change: &Change, id: &str, what: &str) -> Result<User, Refusal> {
+        let id: UserId = id_of(id)?;
+        if own(&change.visitor) == Some(id) && matches!(what, "revoke" | "role") {
+            return Err(fault("user", "nobody takes the own account away: another admin can"));
+        }
+        let fields = change.fields();
+        let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+        let (admin, actor) = (&self.admin, change.actor());
+        match what {
+            "revoke" => admin.set_user_active(id, false, &actor).await,
+            "restore" => admin.set_user_active(id, true, &actor).await,
+            "codes" => admin.remove_totp(id, None, &actor).await,
+            "password" => admin.set_password(id, Secret::new(get("password")), None, &actor).await,
+            "role" => match Role::parse(&get("role")) {
+                Some(role) => admin.set_role(id, role, &actor).await,
+                None => Err(no_role()),
+            },
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
     async fn people(&self, shell: Shell, own: Option<UserId>) -> Result<PeoplePage, StoreError> {
         let (users, clients) = (self.store.users().await?, self.clients().await?);
         let events = self.store.eo_events(None).await?.into_iter().map(|event| Event {

@@ -1,15 +1,14 @@
 //! `/admin/suppressions`: the addresses that a client does not write to.
 
-use super::{Dashboard, When, changed, client_id, shell, shown};
+use super::visit::{Change, Visit, id_of};
+use super::{Dashboard, When};
 use crate::admin::NewSuppression;
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::escaped;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_model::ClientId;
 use posthaste_model::refusal::Refusal;
 use posthaste_store::{StoreError, SuppressionFilter};
@@ -38,55 +37,43 @@ struct Line {
 }
 
 /// `GET /admin/suppressions?client=&email=`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.suppressions_page(shell(&visitor, "suppressions"), &fields).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.suppressions_page(visit.shell("suppressions"), &visit.fields()).await)
 }
 
 /// `POST /admin/suppressions/{client}`.
 pub(super) async fn add(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/suppressions?client={}", escaped(&client));
-    let Ok(id) = client_id(&client) else { return changed::<()>(&visitor, Err(Refusal::NotFound), &back) };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let new = NewSuppression {
         email: fields.get("email").unwrap_or_default().trim().to_owned(),
         reason: None,
         stream: fields.get("stream").filter(|given| !given.is_empty()).map(str::to_owned),
         expires_at: None,
     };
-    changed(&visitor, dashboard.admin.suppress(id, &new, &visitor.actor()).await, &back)
+    let added = async { dashboard.admin.suppress(id_of(&client)?, &new, &change.actor()).await };
+    change.answer(added.await, &list_of(&client))
 }
 
 /// `POST /admin/suppressions/{client}/remove`.
 pub(super) async fn remove(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/suppressions?client={}", escaped(&client));
-    let Ok(id) = client_id(&client) else { return changed::<()>(&visitor, Err(Refusal::NotFound), &back) };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let stream = fields.get("stream").filter(|given| !given.is_empty());
     let email = fields.get("email").unwrap_or_default();
-    changed(&visitor, dashboard.admin.unsuppress(id, email, stream, &visitor.actor()).await, &back)
+    let removed = async { dashboard.admin.unsuppress(id_of(&client)?, email, stream, &change.actor()).await };
+    change.answer(removed.await, &list_of(&client))
+}
+
+/// Where a client's list is shown.
+fn list_of(client: &str) -> String {
+    format!("/admin/suppressions?client={}", escaped(client))
 }
 
 impl Dashboard {

@@ -1,13 +1,12 @@
 //! `/admin/system`: how each part of the installation is.
 
-use super::{Dashboard, shell, shown};
+use super::Dashboard;
+use super::visit::Visit;
 use crate::health::{Finding, State as Condition};
 use crate::surfaces::web::shell::Shell;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::Request;
 use posthaste_store::StoreError;
 
 #[derive(Template)]
@@ -27,14 +26,8 @@ struct Part {
 }
 
 /// `GET /admin/system`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let page = dashboard.system(shell(&visitor, "system")).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    visit.shown(dashboard.system(visit.shell("system")).await)
 }
 
 impl Dashboard {

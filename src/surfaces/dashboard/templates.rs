@@ -1,6 +1,7 @@
 //! `/admin/templates`: a client's templates, an editor with a preview that follows the writing, and the versions.
 
-use super::{Dashboard, When, changed, client_id, result, shell, shown};
+use super::visit::{Change, Visit, id_of};
+use super::{Dashboard, When, client_id};
 use crate::admin::templates::TemplateDraft;
 use crate::render;
 use crate::surfaces::http::form::Fields;
@@ -11,7 +12,6 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::Request;
-use posthaste_model::refusal::Refusal;
 use posthaste_model::template::Template;
 use posthaste_model::{ClientId, TemplateId};
 use posthaste_store::StoreError;
@@ -49,81 +49,65 @@ struct TemplatePage {
 }
 
 /// `GET /admin/templates?client=`.
-pub(super) async fn list(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.templates_page(shell(&visitor, "templates"), fields.get("client")).await;
-    shown(&visitor, page)
+pub(super) async fn list(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    let fields = visit.fields();
+    visit.shown(dashboard.templates_page(visit.shell("templates"), fields.get("client")).await)
 }
 
 /// `GET /admin/templates/{client}?code=&version=`; without a code an empty editor.
 pub(super) async fn edit(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    visit: Visit,
 ) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.template_page(shell(&visitor, "templates"), &client, &fields).await;
-    shown(&visitor, page)
+    visit.shown(dashboard.template_page(visit.shell("templates"), &client, &visit.fields()).await)
 }
 
 /// `POST /admin/templates/{client}`: a new template, or a new version.
 pub(super) async fn put(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/templates?client={}", escaped(&client));
-    let Ok(id) = client_id(&client) else { return changed::<()>(&visitor, Err(Refusal::NotFound), &back) };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let given = |name: &str| fields.get(name).filter(|given| !given.trim().is_empty()).map(str::to_owned);
     let code = given("code").unwrap_or_default().trim().to_owned();
-    // What the editor does not show stays as it is.
-    let variables_schema =
-        dashboard.admin.template(id, &code).await.ok().and_then(|one| one.variables_schema);
-    let draft = TemplateDraft {
-        code: code.clone(),
-        name: given("name"),
-        subject: given("subject"),
-        html: given("html"),
-        text: given("text"),
-        variables_schema,
+    let put = async {
+        let id = id_of(&client)?;
+        // What the editor does not show stays as it is.
+        let variables_schema =
+            dashboard.admin.template(id, &code).await.ok().and_then(|one| one.variables_schema);
+        let draft = TemplateDraft {
+            code: code.clone(),
+            name: given("name"),
+            subject: given("subject"),
+            html: given("html"),
+            text: given("text"),
+            variables_schema,
+        };
+        dashboard.admin.put_template(id, draft, &change.actor()).await
     };
-    let to = format!("/admin/templates/{}?code={}", escaped(&client), escaped(&code));
-    match dashboard.admin.put_template(id, draft, &visitor.actor()).await {
-        Ok(_) => changed::<()>(&visitor, Ok(()), &to),
-        Err(refusal) => result::refused(&visitor, &refusal, &back),
-    }
+    let put = put.await;
+    let editor = || format!("/admin/templates/{}?code={}", escaped(&client), escaped(&code));
+    let to = if put.is_ok() { editor() } else { list_of(&client) };
+    change.answer(put, &to)
 }
 
 /// `POST /admin/templates/{client}/delete`.
 pub(super) async fn delete(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/templates?client={}", escaped(&client));
-    let Ok(id) = client_id(&client) else { return changed::<()>(&visitor, Err(Refusal::NotFound), &back) };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let code = fields.get("code").unwrap_or_default();
-    changed(&visitor, dashboard.admin.delete_template(id, code, &visitor.actor()).await, &back)
+    let deleted = async { dashboard.admin.delete_template(id_of(&client)?, code, &change.actor()).await };
+    change.answer(deleted.await, &list_of(&client))
+}
+
+/// Where a client's templates are listed.
+fn list_of(client: &str) -> String {
+    format!("/admin/templates?client={}", escaped(client))
 }
 
 /// `POST /admin/templates/{client}/preview`: what the editor holds, as it would look, for the frame beside it.
@@ -180,10 +164,7 @@ fn harmless(text: &str) -> String {
 
 impl Dashboard {
     async fn templates_page(&self, shell: Shell, asked: Option<&str>) -> Result<TemplatesPage, StoreError> {
-        let clients = self.clients().await?;
-        let chosen = clients.iter().find(|client| Some(client.id.to_string().as_str()) == asked);
-        let chosen =
-            chosen.or_else(|| clients.first()).map(|client| client.id).ok_or(StoreError::NotFound)?;
+        let (clients, chosen) = self.choice(asked).await?;
         let templates = self.store.templates(chosen).await?.into_iter().map(|template| Row {
             address: format!("/admin/templates/{chosen}?code={}", escaped(&template.code)),
             at: self.moment(template.updated_at),
@@ -191,12 +172,7 @@ impl Dashboard {
             name: template.name,
             version: template.version,
         });
-        Ok(TemplatesPage {
-            shell,
-            templates: templates.collect(),
-            client: chosen.to_string(),
-            clients: clients.into_iter().map(|one| (one.id, one.name, one.id == chosen)).collect(),
-        })
+        Ok(TemplatesPage { shell, templates: templates.collect(), client: chosen.to_string(), clients })
     }
 
     async fn template_page(

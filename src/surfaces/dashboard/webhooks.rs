@@ -1,15 +1,13 @@
 //! `/admin/webhooks`: a client's webhooks, what was told to them, and what of it is told once more.
 
-use super::{Dashboard, When, changed, client_id, result, shell, shown};
+use super::visit::{Change, Visit, id_of};
+use super::{Dashboard, When, result};
 use crate::admin::NewWebhook;
-use crate::surfaces::http::form::Fields;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::escaped;
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
 use posthaste_model::ClientId;
 use posthaste_model::refusal::Refusal;
 use posthaste_store::{DeliveryState, StoreError, Webhook, WebhookDelivery};
@@ -47,37 +45,30 @@ struct Told {
 }
 
 /// `GET /admin/webhooks?client=`.
-pub(super) async fn page(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response {
-    let (parts, _) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let fields = Fields::of_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
-    let page = dashboard.webhooks_page(shell(&visitor, "webhooks"), fields.get("client")).await;
-    shown(&visitor, page)
+pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Response {
+    let fields = visit.fields();
+    visit.shown(dashboard.webhooks_page(visit.shell("webhooks"), fields.get("client")).await)
 }
 
 /// `POST /admin/webhooks/{client}`.
 pub(super) async fn create(
     State(dashboard): State<Dashboard>,
     Path(client): Path<String>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, form) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/webhooks?client={}", escaped(&client));
-    let Ok(id) = client_id(&client) else { return changed::<()>(&visitor, Err(Refusal::NotFound), &back) };
-    let fields = form.fields().unwrap_or_default();
+    let fields = change.fields();
     let events = fields.get("events").unwrap_or_default();
     let events = events.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let new =
         NewWebhook { url: fields.get("url").unwrap_or_default().trim().to_owned(), events, is_active: true };
-    match dashboard.admin.create_webhook(id, new, dashboard.webhooks_reach, &visitor.actor()).await {
-        Ok((_, secret)) => result::secret(&visitor, "The webhook's secret", secret.expose(), &back),
-        Err(refusal) => result::refused(&visitor, &refusal, &back),
+    let made = async {
+        let (reach, actor) = (dashboard.webhooks_reach, change.actor());
+        dashboard.admin.create_webhook(id_of(&client)?, new, reach, &actor).await
+    };
+    let (visitor, back) = (&change.visitor, list_of(&client));
+    match made.await {
+        Ok((_, secret)) => result::secret(visitor, "The webhook's secret", secret.expose(), &back),
+        Err(refusal) => result::refused(visitor, &refusal, &back),
     }
 }
 
@@ -85,62 +76,45 @@ pub(super) async fn create(
 pub(super) async fn test(
     State(dashboard): State<Dashboard>,
     Path((client, id)): Path<(String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
+    let called = async {
+        dashboard.admin.test_webhook(id_of(&client)?, id_of(&id)?).await?;
+        dashboard.note(&change.visitor, "webhook.test", &id).await;
+        Ok::<_, Refusal>(())
     };
-    let back = format!("/admin/webhooks?client={}", escaped(&client));
-    let outcome = match (client_id(&client), id.parse()) {
-        (Ok(client), Ok(id)) => dashboard.admin.test_webhook(client, id).await.map(|_| ()),
-        _ => Err(Refusal::NotFound),
-    };
-    if outcome.is_ok() {
-        dashboard.note(&visitor, "webhook.test", &id).await;
-    }
-    changed(&visitor, outcome, &back)
+    change.answer(called.await, &list_of(&client))
 }
 
 /// `POST /admin/webhooks/{client}/{id}/replay/{delivery}`.
 pub(super) async fn replay(
     State(dashboard): State<Dashboard>,
     Path((client, id, delivery)): Path<(String, String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
+    let replayed = async {
+        let (client, id) = (id_of(&client)?, id_of(&id)?);
+        dashboard.admin.replay_webhook_delivery(client, id, id_of(&delivery)?).await?;
+        dashboard.note(&change.visitor, "webhook.replay", &delivery).await;
+        Ok::<_, Refusal>(())
     };
-    let back = format!("/admin/webhooks?client={}", escaped(&client));
-    let outcome = match (client_id(&client), id.parse(), delivery.parse()) {
-        (Ok(client), Ok(id), Ok(delivery)) => {
-            dashboard.admin.replay_webhook_delivery(client, id, delivery).await.map(|_| ())
-        }
-        _ => Err(Refusal::NotFound),
-    };
-    if outcome.is_ok() {
-        dashboard.note(&visitor, "webhook.replay", &delivery).await;
-    }
-    changed(&visitor, outcome, &back)
+    change.answer(replayed.await, &list_of(&client))
 }
 
 /// `POST /admin/webhooks/{client}/{id}/delete`.
 pub(super) async fn delete(
     State(dashboard): State<Dashboard>,
     Path((client, id)): Path<(String, String)>,
-    request: Request<Body>,
+    change: Change,
 ) -> Response {
-    let (visitor, _) = match dashboard.change(request).await {
-        Ok(found) => found,
-        Err(refused) => return refused,
-    };
-    let back = format!("/admin/webhooks?client={}", escaped(&client));
-    let outcome = match (client_id(&client), id.parse()) {
-        (Ok(client), Ok(id)) => dashboard.admin.delete_webhook(client, id, &visitor.actor()).await,
-        _ => Err(Refusal::NotFound),
-    };
-    changed(&visitor, outcome, &back)
+    let deleted =
+        async { dashboard.admin.delete_webhook(id_of(&client)?, id_of(&id)?, &change.actor()).await };
+    change.answer(deleted.await, &list_of(&client))
+}
+
+/// Where a client's webhooks are shown.
+fn list_of(client: &str) -> String {
+    format!("/admin/webhooks?client={}", escaped(client))
 }
 
 impl Dashboard {
@@ -194,17 +168,5 @@ impl Dashboard {
             at: self.moment(delivery.created_at),
             can_replay: !matches!(delivery.state, DeliveryState::Waiting),
         }
-    }
-
-    /// All clients, and the one that a page is about.
-    pub(super) async fn choice(
-        &self,
-        asked: Option<&str>,
-    ) -> Result<(Vec<(ClientId, String, bool)>, ClientId), StoreError> {
-        let clients = self.clients().await?;
-        let chosen = clients.iter().find(|client| Some(client.id.to_string().as_str()) == asked);
-        let chosen =
-            chosen.or_else(|| clients.first()).map(|client| client.id).ok_or(StoreError::NotFound)?;
-        Ok((clients.into_iter().map(|one| (one.id, one.name, one.id == chosen)).collect(), chosen))
     }
 }
