@@ -40,8 +40,7 @@ pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Re
 
 impl Dashboard {
     async fn audit_page(&self, shell: Shell, fields: &Fields<'_>) -> Result<AuditPage, StoreError> {
-        let given = |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty());
-        let (action, target) = (given("action"), given("target"));
+        let (action, target) = (fields.given("action"), fields.given("target"));
         let filter = AuditFilter {
             action: action.map(str::to_owned),
             target: target.map(str::to_owned),

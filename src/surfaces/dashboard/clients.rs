@@ -48,17 +48,16 @@ pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Re
 /// `POST /admin/clients`.
 pub(super) async fn create(State(dashboard): State<Dashboard>, change: Change) -> Response {
     let fields = change.fields();
-    let department = fields.get("department").map(str::trim).filter(|given| !given.is_empty());
+    let department = fields.given("department").map(str::to_owned);
     let name = fields.get("name").unwrap_or_default();
-    let new = NewClient { department: department.map(str::to_owned), ..NewClient::named(name) };
+    let new = NewClient { department, ..NewClient::named(name) };
     change.answer(dashboard.admin.create_client(new, &change.actor()).await, HERE)
 }
 
 /// `POST /admin/keys`.
 pub(super) async fn create_key(State(dashboard): State<Dashboard>, change: Change) -> Response {
     let fields = change.fields();
-    let given =
-        |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty()).map(str::to_owned);
+    let given = |name: &str| fields.given(name).map(str::to_owned);
     let Ok(rate_limit) = given("rate_limit").map(|text| Rate::parse(&text)).transpose() else {
         return result::refused(&change.visitor, &fault("rate_limit", "a limit is such as 60/min"), HERE);
     };

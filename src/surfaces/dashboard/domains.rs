@@ -60,8 +60,7 @@ pub(super) async fn page(State(dashboard): State<Dashboard>, visit: Visit) -> Re
 /// `POST /admin/domains`.
 pub(super) async fn create(State(dashboard): State<Dashboard>, change: Change) -> Response {
     let fields = change.fields();
-    let given =
-        |name: &str| fields.get(name).map(str::trim).filter(|given| !given.is_empty()).map(str::to_owned);
+    let given = |name: &str| fields.given(name).map(str::to_owned);
     let new = NewDomain {
         name: given("name").unwrap_or_default(),
         client: given("client"),

@@ -83,7 +83,7 @@ impl Dashboard {
         fields: &Fields<'_>,
     ) -> Result<SuppressionsPage, StoreError> {
         let (clients, chosen) = self.choice(fields.get("client")).await?;
-        let email = fields.get("email").map(str::trim).filter(|given| !given.is_empty());
+        let email = fields.given("email");
         let found = self.admin.suppressions(chosen, email, SuppressionFilter::default(), PAGE).await;
         let (entries, fault) = match found {
             Ok(entries) => (entries, ""),

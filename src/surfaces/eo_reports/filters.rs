@@ -47,20 +47,20 @@ impl Filters {
             faults.add("query", error.to_string());
             Fields::default()
         });
-        let given = |name: &str| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
         let mut filters = Self {
-            event_id: number(given("event_id"), "event_id", &mut faults),
-            before_id: number(given("before_id"), "before_id", &mut faults),
+            event_id: number(fields.given("event_id"), "event_id", &mut faults),
+            before_id: number(fields.given("before_id"), "before_id", &mut faults),
             ..Self::default()
         };
-        if let Some(word) = given("status") {
+        if let Some(word) = fields.given("status") {
             filters.status = EoStatus::parse(word);
             if filters.status.is_none() {
                 faults.add("status", "status is pending, processing, sent or failed");
             }
         }
-        (filters.date_from, filters.date_to) = dates(given("date_from"), given("date_to"), days, &mut faults);
-        if let Some(limit) = given("limit") {
+        (filters.date_from, filters.date_to) =
+            dates(fields.given("date_from"), fields.given("date_to"), days, &mut faults);
+        if let Some(limit) = fields.given("limit") {
             filters.limit = limit.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
             if filters.limit.is_none() {
                 faults.add("limit", "limit is 1 to 200");
@@ -147,9 +147,8 @@ pub(super) fn dates(
 
 /// What a report is to tell of, as its form says.
 pub(super) fn report_filter(fields: &Fields<'_>, days: &Days, faults: &mut Faults) -> ReportFilter {
-    let given = |name: &str| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
-    let (date_from, date_to) = dates(given("date_from"), given("date_to"), days, faults);
-    let status = given("status").map(str::to_owned);
+    let (date_from, date_to) = dates(fields.given("date_from"), fields.given("date_to"), days, faults);
+    let status = fields.given("status").map(str::to_owned);
     if status.as_deref().is_some_and(|word| EoStatus::parse(word).is_none()) {
         faults.add("status", "status is pending, processing, sent or failed");
     }

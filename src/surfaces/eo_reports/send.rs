@@ -48,16 +48,15 @@ pub(super) async fn send(State(reports): State<EoReports>, request: Request<Body
         .work(parts, body, true, async |reports, visitor, who, form, key| {
             let fields = form.fields().unwrap_or_default();
             let mut faults = Faults::default();
-            let given = |name: &str| fields.get(name).map(str::trim).filter(|value| !value.is_empty());
-            let event_id = number(given("event_id"), "event_id", &mut faults);
-            if given("event_id").is_none() {
+            let event_id = number(fields.given("event_id"), "event_id", &mut faults);
+            if fields.given("event_id").is_none() {
                 faults.add("event_id", "event_id is required");
             }
-            if given("to_email").is_none() {
+            if fields.given("to_email").is_none() {
                 faults.add("to_email", "to_email is required");
             }
             let filter = report_filter(&fields, &reports.eo.days, &mut faults);
-            let to_email = given("to_email").unwrap_or_default().to_owned();
+            let to_email = fields.given("to_email").unwrap_or_default().to_owned();
             let subject = fields.get("subject").map(str::to_owned);
             let report = NewReport { event_id: event_id.unwrap_or(0), to_email, subject, filter };
             if !faults.is_empty() {
@@ -84,7 +83,7 @@ pub(super) async fn resend(
                 Err(refused) => return refused,
             };
             let fields = form.fields().unwrap_or_default();
-            let to = fields.get("to_email").map(str::trim).filter(|value| !value.is_empty());
+            let to = fields.given("to_email");
             let asked = reports.eo.resend(&old, to, request_of(visitor, who, key, &answer_of)).await;
             done(asked)
         })

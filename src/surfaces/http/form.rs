@@ -57,6 +57,11 @@ impl<'a> Fields<'a> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_ref())
     }
 
+    /// The first value of `name` without the space around it, unless nothing is left of it.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.get(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
     /// All values of `name`.
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_ref())
@@ -115,6 +120,11 @@ mod tests {
         assert_eq!(fields.get("scope"), Some("a b+c"));
         assert_eq!((fields.get("empty"), fields.get("flag"), fields.get("none")), (Some(""), Some(""), None));
         assert_eq!(fields.get("n"), Some("é"));
+        let spaced = Fields::parse(b"a=+b++c+&blank=++").unwrap();
+        assert_eq!(
+            (spaced.given("a"), spaced.given("blank"), spaced.given("none")),
+            (Some("b  c"), None, None)
+        );
         assert_eq!(fields.repeated(), None);
         let twice = Fields::of_query("status=a&x=1&st%61tus=b").unwrap();
         assert_eq!(twice.all("status").collect::<Vec<_>>(), ["a", "b"]);
