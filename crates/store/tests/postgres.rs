@@ -232,6 +232,42 @@ async fn nothing_acknowledged_is_lost_when_connections_are() {
     remove(database, vec![store]).await;
 }
 
+/// A row whose day had no partition is on its way to the default one when the partition is made: it goes there in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_email_accepted_while_its_day_is_made_is_accepted() {
+    let Some(database) = database().await else { return };
+    let store = open(&database).await;
+    with_client(&store).await;
+    let revision = store.revision().await.unwrap();
+    let (maker, watcher) = (raw(&database.url).await, raw(&database.url).await);
+    let (from, to) = ("01ec0000-0000-0000-0000-000000000000", "01ed0000-0000-0000-0000-000000000000");
+    maker
+        .batch_execute(&format!(
+            "BEGIN; CREATE TABLE emails_day (LIKE emails INCLUDING DEFAULTS);
+             ALTER TABLE emails ATTACH PARTITION emails_day FOR VALUES FROM ('{from}') TO ('{to}')"
+        ))
+        .await
+        .unwrap();
+    let mut senders = JoinSet::new();
+    let sender = store.clone();
+    // Ten years on: no node makes partitions that far ahead.
+    let emails = vec![Arc::new(email_of(at(315_360_000)))];
+    let id = emails[0].id.to_string();
+    assert!(from < id.as_str() && id.as_str() < to, "{id} is of that day");
+    let all = Acceptance { emails, ..acceptance(revision, 0) };
+    senders.spawn(async move { sender.accept(all).await });
+    let waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'emails_default'::regclass";
+    while watcher.query(waits, &[]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    maker.batch_execute("COMMIT").await.unwrap();
+    let accepted = senders.join_all().await.remove(0).unwrap();
+    assert!(matches!(accepted, AcceptResult::Accepted { .. }), "{accepted:?}");
+    let kept = watcher.query("SELECT id FROM emails_day", &[]).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    remove(database, vec![store]).await;
+}
+
 /// What was acknowledged until it is over.
 async fn accept_until(store: &Store, revision: u64, over: &AtomicBool) -> Vec<EmailId> {
     let mut acknowledged = Vec::new();

@@ -17,10 +17,13 @@ impl Trouble {
     /// Whether the same transaction may succeed when it is run again at once: it lost against another one.
     pub(super) fn is_conflict(&self) -> bool {
         // 25P02: a statement sent along with others before it failed; the first error may be one of the two.
+        // 23514: the partition of a row's day was made after the row was sent to the default one. No table that is
+        // written to has another check.
         let codes = [
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::IN_FAILED_SQL_TRANSACTION,
+            SqlState::CHECK_VIOLATION,
         ];
         self.code().is_some_and(|code| codes.contains(code))
     }
@@ -133,7 +136,7 @@ fn of_server(said: &DbError) -> StoreError {
     match said.code().code() {
         "23505" => StoreError::Conflict(unique_thing(said)),
         // Too many connections; no lock within its time; lost against others again and again.
-        "53300" | "55P03" | "40001" | "40P01" => StoreError::Busy,
+        "53300" | "55P03" | "40001" | "40P01" | "23514" => StoreError::Busy,
         "57014" => StoreError::Unavailable("PostgreSQL did not answer in time".into()),
         code if code.starts_with("XX") => StoreError::Corrupt(text.to_owned()),
         code => StoreError::Unavailable(format!("{text} ({code})")),
