@@ -33,6 +33,9 @@ pub struct Plan {
     /// Requests of each kind; the median is printed.
     #[arg(long, default_value_t = 200)]
     requests: usize,
+    /// Bytes of text and html of each email. No page reads them; less leaves room for more emails on the disk.
+    #[arg(long, default_value_t = 2048)]
+    size: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,7 +76,7 @@ async fn store(plan: &Plan, kind: StoreKind, shown: &mut Vec<String>) -> Result<
     node.start().await?;
     let key = node.key().await?;
     node.admin().await?;
-    originals(&node, &sink, &key).await?;
+    originals(&node, &sink, &key, plan.size).await?;
     let mut sizes = plan.rows.clone();
     sizes.sort_unstable();
     for size in sizes {
@@ -103,14 +106,14 @@ async fn store(plan: &Plan, kind: StoreKind, shown: &mut Vec<String>) -> Result<
 }
 
 /// Has the emails accepted and delivered that all others are copies of.
-async fn originals(node: &Node, sink: &Sink, key: &str) -> Result<(), Fault> {
+async fn originals(node: &Node, sink: &Sink, key: &str, size: usize) -> Result<(), Fault> {
     let load = Load {
         addresses: vec![node.address()?],
         door: Door::Http(Surface::Emails, key.to_owned()),
         first: 0,
         messages: ORIGINALS,
         connections: 20,
-        size: 2048,
+        size,
     };
     load::run(&load).await?;
     sink.wait_for(ORIGINALS as u64, Duration::from_secs(300)).await?;
