@@ -3,6 +3,7 @@
 use crate::harness::browser::{Browser, PASSWORD, make_event, make_user};
 use crate::harness::proxy::{Line, Proxy};
 use crate::harness::{Connection, Postgres, Server, ServerOptions, eventually, scaled_only};
+use posthaste_model::Timestamp;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -11,11 +12,22 @@ const ANN: &str = "ann@example.com";
 const LIST: &str = "/eo/email-reports";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Sets the servers' clock ahead, in one step.
-fn put_ahead(file: &Path, ahead: Duration) {
+/// Writes how far the servers' clock is ahead, in one step.
+fn write_ahead(file: &Path, ahead: Duration) {
     let fresh = file.with_extension("fresh");
     fs::write(&fresh, ahead.as_millis().to_string()).expect("a file");
     fs::rename(fresh, file).expect("its name");
+}
+
+/// Puts the server's clock from one place to another, and waits until it goes by it.
+fn put_ahead(server: &Server, file: &Path, from: Duration, to: Duration) {
+    let told = || {
+        let health = server.get("/health").json();
+        Timestamp::parse(health["timestamp"].as_str().expect("a time")).expect("RFC 3339")
+    };
+    let before = told();
+    write_ahead(file, to);
+    eventually("the clock is ahead", || (from + told().since(before) >= to).then_some(()));
 }
 
 /// What an open page of this browser hears from.
@@ -35,14 +47,14 @@ fn stream(server: &Server, browser: &Browser) -> Connection {
 fn an_open_page_does_not_keep_its_login() {
     let folder = tempfile::tempdir().expect("a directory");
     let shift = folder.path().join("shift");
-    put_ahead(&shift, Duration::ZERO);
+    write_ahead(&shift, Duration::ZERO);
     let server = Server::start(ServerOptions::default().env("POSTHASTE_CLOCK_SHIFT", &shift));
     make_user(&server, ANN, "admin");
     make_event(&server, "Konser", ANN);
     let (left, used) = (Browser::logged_in(&server, ANN), Browser::logged_in(&server, ANN));
     let mut open = stream(&server, &left);
 
-    put_ahead(&shift, 7 * HOUR);
+    put_ahead(&server, &shift, Duration::ZERO, 7 * HOUR);
     let by_itself = [("Accept", "text/html"), ("X-Refresh", "1")];
     for path in [LIST, "/admin", "/inbox"] {
         left.send("GET", path, &by_itself, b"").expect(200);
@@ -51,7 +63,7 @@ fn an_open_page_does_not_keep_its_login() {
     drop(stream(&server, &left));
     used.get(LIST).expect(200);
 
-    put_ahead(&shift, 13 * HOUR);
+    put_ahead(&server, &shift, 7 * HOUR, 13 * HOUR);
     used.get(LIST).expect(200);
     let told = left.get(LIST).expect(303);
     assert!(told.header("location").is_some_and(|to| to.starts_with("/login?next=")));
