@@ -56,6 +56,9 @@ fn routes(server: &Server) -> Vec<Route> {
     routes
 }
 
+/// Where providers tell their news.
+const PROVIDERS: [&str; 3] = ["/api/webhooks/sendgrid", "/api/webhooks/mailgun", "/api/webhooks/ses"];
+
 #[test]
 fn a18_hostile_json_is_refused_at_once_on_every_route_that_takes_json() {
     let server = Server::inbox();
@@ -82,7 +85,12 @@ fn a18_hostile_json_is_refused_at_once_on_every_route_that_takes_json() {
         for (what, body) in &bodies {
             let began = Instant::now();
             let answer = server.try_request(&method, &path, &headers, body).expect("an answer");
-            assert!(matches!(answer.status, 400 | 404 | 413 | 422), "{what} to {path}: {}", answer.status);
+            // A provider shows no key: who cannot prove to be it is refused before, or because, its JSON is read.
+            let is_refused = match answer.status {
+                400 | 404 | 413 | 422 => true,
+                status => status == 401 && PROVIDERS.contains(&path.as_str()),
+            };
+            assert!(is_refused, "{what} to {path}: {}", answer.status);
             assert!(began.elapsed() < Duration::from_secs(5), "{what} to {path} took {:?}", began.elapsed());
             assert!(
                 answer.body.len() < 200_000,
