@@ -3,6 +3,7 @@
 mod accessibility;
 mod browser;
 mod forged;
+mod hostile;
 mod pictures;
 mod scriptless;
 mod stage;
