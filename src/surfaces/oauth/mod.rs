@@ -49,6 +49,8 @@ pub(super) struct OauthParts {
     pub default_template: Option<String>,
     /// Requests to send of one client unless it has its own limit.
     pub per_client: Rate,
+    /// Requests to send of one address, all surfaces together (`limits.per_ip`).
+    pub per_address: Rate,
 }
 
 /// The surface.
@@ -82,6 +84,7 @@ impl Oauth {
             token_seconds: settings.oauth.token_lifetime.as_secs(),
             default_template: settings.oauth.default_template.clone(),
             per_client: settings.limits.per_key,
+            per_address: settings.limits.per_ip,
         }))
     }
 

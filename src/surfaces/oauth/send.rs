@@ -52,7 +52,7 @@ struct DefaultHtml<'a> {
 pub(in crate::surfaces) async fn send(oauth: Oauth, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let exchange = exchange::of(&parts);
-    let entered = match oauth.enter(&parts.headers).await {
+    let entered = match oauth.enter(&exchange, &parts.headers).await {
         Ok(entered) => entered,
         Err(error) => return error.into_response(),
     };
@@ -180,20 +180,18 @@ fn shipped(draft: &mut Draft, address: &str, from_name: Option<&str>, to_name: O
 
 impl Oauth {
     /// Lets a bearer in: 401 for a token that does not work, 403 without the scope, 429 over the limit.
-    async fn enter(&self, headers: &HeaderMap) -> Result<Entered, OauthError> {
+    async fn enter(&self, exchange: &Exchange, headers: &HeaderMap) -> Result<Entered, OauthError> {
         let token = self.bearer(headers, Freshness::CheckedByCommit).await?;
         let credential = &token.caller.credential;
         let rate = credential.rate_limit.unwrap_or(self.per_client);
-        let key = LimitKey::number(LimitScope::Credential, credential.id.as_u128());
-        let decision = self.limits.check(key, rate, self.clock.now()).await;
-        if !decision.allowed {
-            self.metrics.rate_limited("key");
-            return Err(OauthError::too_many(&decision));
-        }
+        let own = (LimitKey::number(LimitScope::Credential, credential.id.as_u128()), rate);
+        let address = (LimitKey::address(LimitScope::Address, exchange.client_address()), self.per_address);
+        let stand = admission::admit(&self.limits, &self.metrics, [own, address], self.clock.now()).await;
+        let decision = stand.map_err(|refused| OauthError::too_many(&refused))?;
         if !token.scopes.contains(&Scope::Email) {
             return Err(OauthError::scope());
         }
-        Ok(Entered { caller: token.caller, decision: Some(decision) })
+        Ok(Entered { caller: token.caller, decision })
     }
 
     /// The token in the `Authorization` header.

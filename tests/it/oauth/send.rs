@@ -131,3 +131,22 @@ fn over_the_limit_it_says_when_to_come_back() {
     assert_eq!(refused.json()["error"], "too_many_requests");
     assert!(refused.header("retry-after").is_some());
 }
+
+#[test]
+fn an_address_has_a_limit_of_its_own() {
+    let limits = [("POSTHASTE_LIMITS__PER_KEY", "60/h"), ("POSTHASTE_LIMITS__PER_IP", "3/h")];
+    let with = |options: ServerOptions, (name, rate)| options.env(name, rate);
+    let server = Server::start(limits.into_iter().fold(ServerOptions::default(), with));
+    let mine = token(&server);
+    for left in [59, 58, 57] {
+        let answer = send(&server, &mine, &[], &json!({})).expect(422);
+        assert_eq!(
+            answer.header("x-ratelimit-remaining"),
+            Some(left.to_string().as_str()),
+            "the client's own"
+        );
+    }
+    let refused = send(&server, &mine, &[], &email()).expect(429);
+    assert_eq!(refused.header("x-ratelimit-limit"), Some("3"));
+    assert!(refused.header("retry-after").is_some());
+}
