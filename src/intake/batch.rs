@@ -1,6 +1,7 @@
 //! Many drafts in one request: each judged on its own, all accepted ones in one commit.
 
-use super::{Committed, Intake, Judged, Submission, unavailable};
+use super::commit::Committed;
+use super::{Intake, Judged, Submission, unavailable};
 use crate::auth::Caller;
 use posthaste_model::credential::Permission;
 use posthaste_model::draft::{Draft, Field};

@@ -1,6 +1,7 @@
 //! What a caller may still change about an accepted email: take it back, or send it again as a new one.
 
-use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, no_room, sender, unavailable};
+use super::commit::no_room;
+use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, sender, unavailable};
 use crate::auth::Caller;
 use crate::live::Change;
 use bytes::Bytes;

@@ -7,6 +7,7 @@ mod addresses;
 mod attachments;
 mod batch;
 mod change;
+mod commit;
 mod dry_run;
 mod fields;
 mod ids;
@@ -32,10 +33,11 @@ use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
 use crate::base::trace::Traces;
 use crate::blobs::Blobs;
-use crate::live::{Change, Live};
-use crate::queue::{Queue, Reservation, Ring};
+use crate::live::Live;
+use crate::queue::Queue;
 use crate::render::Renderer;
 use crate::routing::Routes;
+use commit::Committed;
 use ids::Ids;
 use posthaste_model::credential::Permission;
 use posthaste_model::decision::Decision;
@@ -44,9 +46,7 @@ use posthaste_model::email::Email;
 use posthaste_model::fault::{FaultPoint, Faults};
 use posthaste_model::refusal::Refusal;
 use posthaste_model::{EmailId, Status, Timestamp};
-use posthaste_store::{
-    AcceptResult, Acceptance, IdempotencyClaim, Lease, ReplayFound, Store, StoreError, initial_status,
-};
+use posthaste_store::{ReplayFound, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -257,129 +257,11 @@ impl Intake {
         Ok(fresh)
     }
 
-    /// Puts files and rows down for good. `judged` holds the refusals of a batch in their places as `Err`; the
-    /// accepted emails are put into the places left.
-    async fn commit(
-        &self,
-        caller: &Caller,
-        prepared: Vec<Prepared>,
-        submission: &Submission<'_>,
-        now: Timestamp,
-        refused: Vec<(usize, Refusal)>,
-    ) -> Result<Committed, Refusal> {
-        let mut emails = Vec::with_capacity(prepared.len());
-        for item in prepared {
-            for file in item.files {
-                self.blobs.put(file).await.map_err(|_| no_room())?;
-            }
-            emails.push(Arc::new(item.email));
-        }
-        let span = self.begin_span(&emails, submission);
-        let reservation = self.room_for(&emails, now);
-        let judged = in_order(&emails, refused, now);
-        let acceptance = Acceptance {
-            idempotency: submission.idempotency.as_ref().map(|request| IdempotencyClaim {
-                client_id: caller.client.id,
-                endpoint: request.endpoint,
-                key: request.key.clone(),
-                fingerprint: request.fingerprint,
-                answer: (submission.answer)(&judged),
-                keep_until: now.plus(self.idempotency_keep),
-            }),
-            lease: reservation.as_ref().map(|r| Lease { worker: r.worker(), until: r.lease_until(now) }),
-            revision: caller.view.revision(),
-            emails,
-            now,
-        };
-        // In a task of its own: a caller that hangs up must not leave a stored email without its worker.
-        let intake = self.clone();
-        let stored = self
-            .tasks
-            .spawn("intake.commit", async move { intake.store_and_hand_over(acceptance, reservation).await });
-        let stored = stored.await;
-        spans::end(span, &stored);
-        let stored = stored.map_err(|_| no_room())?.map_err(|error| unavailable(&error))?;
-        match stored {
-            AcceptResult::Accepted { .. } => {
-                log_accepted(&judged);
-                Ok(Committed::Stored(judged))
-            }
-            AcceptResult::Replayed(answer) => Ok(Committed::Replayed(answer)),
-            AcceptResult::KeyReused => Err(Refusal::IdempotencyKeyReused),
-            AcceptResult::StaleRevision => Ok(Committed::Stale),
-        }
-    }
-
-    async fn store_and_hand_over(
-        &self,
-        acceptance: Acceptance,
-        reservation: Option<Reservation>,
-    ) -> Result<AcceptResult, StoreError> {
-        let now = acceptance.now;
-        let due = acceptance.emails.iter().filter(|email| initial_status(email, now) == Status::Queued);
-        let rings: Vec<Ring> = due.map(|email| Ring::from(&**email)).collect();
-        let changes: Vec<Change> = acceptance.emails.iter().map(|email| change_of(email)).collect();
-        let mut result = self.store.accept(acceptance).await?;
-        if let AcceptResult::Accepted { claims } = &mut result {
-            match reservation {
-                Some(reservation) if !claims.is_empty() => reservation.hand_over(std::mem::take(claims)),
-                _ if rings.is_empty() => {}
-                _ => self.queue.ring(&rings),
-            }
-            self.live.announce_new(changes);
-            self.faults.crash_at(FaultPoint::Rung);
-        }
-        Ok(result)
-    }
-
     /// The way an email would take now, and why, for dry runs and explain.
     pub fn explain_route(&self, email: &Email, client_name: &str) -> Decision {
         let route = self.routes.choose(email, Some(client_name));
         Decision::new("route", route.transports.join(", then "), route.reason.to_string())
     }
-
-    /// Room in a local worker for those that are due at once.
-    fn room_for(&self, emails: &[Arc<Email>], now: Timestamp) -> Option<Reservation> {
-        let due = || emails.iter().filter(|email| initial_status(email, now) == Status::Queued);
-        let count = due().count();
-        if count == 0 { None } else { self.queue.reserve(count, due().map(|email| email.body_bytes()).sum()) }
-    }
-}
-
-fn change_of(email: &Email) -> Change {
-    Change { client_id: email.client_id, email_id: email.id }
-}
-
-/// One line for each accepted email.
-fn log_accepted(judged: &[Judged]) {
-    for (email, status) in judged.iter().flatten() {
-        tracing::info!(
-            email.id = %email.id,
-            client.id = %email.client_id,
-            source = email.source.as_str(),
-            status = status.as_str(),
-            correlation_id = email.correlation_id,
-            "email accepted"
-        );
-    }
-}
-
-enum Committed {
-    Stored(Vec<Judged>),
-    Replayed(Vec<u8>),
-    Stale,
-}
-
-/// Accepted emails and refusals in the order of the request.
-fn in_order(emails: &[Arc<Email>], refused: Vec<(usize, Refusal)>, now: Timestamp) -> Vec<Judged> {
-    let mut accepted = emails.iter().map(|email| Ok((Arc::clone(email), initial_status(email, now))));
-    let mut judged: Vec<Judged> = Vec::with_capacity(emails.len() + refused.len());
-    for (index, refusal) in refused {
-        judged.extend(accepted.by_ref().take(index.saturating_sub(judged.len())));
-        judged.push(Err(refusal));
-    }
-    judged.extend(accepted);
-    judged
 }
 
 /// A store's trouble as the caller sees it.
@@ -387,10 +269,6 @@ fn unavailable(error: &StoreError) -> Refusal {
     tracing::warn!(error = %error, "the store refused an operation");
     let may_be_stored = matches!(error, StoreError::Uncertain(_));
     Refusal::Unavailable { retry_after: Duration::from_secs(1), may_be_stored }
-}
-
-fn no_room() -> Refusal {
-    Refusal::Unavailable { retry_after: Duration::from_secs(5), may_be_stored: false }
 }
 
 /// The decisions that every acceptance begins with: who sends, as whom, and how its limits stood.

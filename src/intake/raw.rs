@@ -1,6 +1,7 @@
 //! Finished messages, as they come in by SMTP: judged by their envelope and by what their header claims, kept as they
 //! are. The order of the checks is that of [`Intake::accept`].
 
+use super::sender::Sender;
 use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, sender, unavailable};
 use crate::auth::Caller;
 use bytes::Bytes;
@@ -70,44 +71,60 @@ impl Intake {
         let recipients = recipients(&draft.message, &draft.recipients)?;
         let id: EmailId = self.new_id(now);
         let content = draft.message.passed_on(&draft.hop, &id.to_string(), now.millis());
-        let mut decisions = first_decisions(caller, sender.decision, submission);
+        let mut decisions = first_decisions(caller, sender.decision.clone(), submission);
         decisions.extend(draft.wishes.clone().map(|wishes| {
             Decision::new("notifications", wishes, "asked for on the envelope; kept, not passed on")
         }));
         let subject: String = draft.message.text("subject").unwrap_or_default();
         let (content, files) = kept(content.into());
         let mut email = Email {
-            id,
-            client_id: caller.client.id,
-            credential_id: caller.credential_id(),
             source: Source::Smtp,
             test_mode: caller.credential.mode == KeyMode::Test,
-            message_id: draft
-                .message
-                .message_id()
-                .unwrap_or_else(|| format!("{id}@{}", sender.domain.as_str())),
-            domain: sender.domain.as_str().to_owned(),
-            from: sender.from,
             recipients,
-            reply_to: Vec::new(),
             subject: subject.chars().take(SUBJECT_CHARS).collect(),
-            content,
-            attachments: Vec::new(),
-            tags: Vec::new(),
-            metadata: BTreeMap::new(),
-            event_id: None,
-            priority: Priority::DEFAULT,
-            requested_at: now,
-            send_at: None,
-            idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
-            correlation_id: submission.correlation.as_str().to_owned(),
-            // It goes on as it came.
-            signed_by: Some(Vec::new()),
-            resent_from: None,
             decisions,
+            ..as_it_came(caller, submission, (id, now), &sender, &draft.message, content)
         };
         self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files })
+    }
+}
+
+/// An email that goes on as it came, with the signatures it has; to whom, and why, is still to be said.
+pub(super) fn as_it_came(
+    caller: &Caller,
+    submission: &Submission<'_>,
+    (id, now): (EmailId, Timestamp),
+    sender: &Sender,
+    message: &RawMessage,
+    content: Content,
+) -> Email {
+    let domain = sender.domain.as_str();
+    Email {
+        id,
+        client_id: caller.client.id,
+        credential_id: caller.credential_id(),
+        source: Source::Smtp,
+        test_mode: false,
+        message_id: message.message_id().unwrap_or_else(|| format!("{id}@{domain}")),
+        domain: domain.to_owned(),
+        from: sender.from.clone(),
+        recipients: Vec::new(),
+        reply_to: Vec::new(),
+        subject: String::new(),
+        content,
+        attachments: Vec::new(),
+        tags: Vec::new(),
+        metadata: BTreeMap::new(),
+        event_id: None,
+        priority: Priority::DEFAULT,
+        requested_at: now,
+        send_at: None,
+        idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
+        correlation_id: submission.correlation.as_str().to_owned(),
+        signed_by: Some(Vec::new()),
+        resent_from: None,
+        decisions: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! envelope or another, by a transport that a person chose. It goes the way of all mail from there on: attempts, timeline,
 //! suppressions, webhooks.
 
+use super::sender::Sender;
 use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, raw, sender, unavailable};
 use crate::auth::Caller;
 use bytes::Bytes;
@@ -9,11 +10,10 @@ use posthaste_mail::raw::RawMessage;
 use posthaste_model::credential::{KeyMode, Permission};
 use posthaste_model::decision::Decision;
 use posthaste_model::draft::Field;
-use posthaste_model::email::{BlobHash, Content, Email, Priority, Recipient, Source};
+use posthaste_model::email::{BlobHash, Content, Email, Recipient, Source};
 use posthaste_model::inbox::InboxMessage;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::{Address, Mailbox, Timestamp};
-use std::collections::BTreeMap;
 
 /// A message of the inbox that is to leave the machine.
 #[derive(Clone, Debug)]
@@ -64,40 +64,23 @@ impl Intake {
         let message = message.map_err(|error| Refusal::Conflict(error.to_string()))?;
         let recipients = recipients(draft, &message, self.limits.recipients)?;
         let id = self.new_id(now);
-        let mut decisions = first_decisions(caller, sender.decision, submission);
+        let mut decisions = first_decisions(caller, sender.decision.clone(), submission);
         let reason = format!("released from the inbox, where it is message {}", kept.id);
         decisions.push(Decision::new("release", draft.transport.clone(), reason));
         let shown = Mailbox::parse(&kept.from).ok().filter(|shown| shown.address == envelope);
+        let content = Content::Raw {
+            sha256: BlobHash::of(&draft.source),
+            size: draft.source.len() as u64,
+            released_to: Some(draft.transport.clone()),
+        };
+        let sender = Sender { from: shown.unwrap_or(sender.from), ..sender };
         let mut email = Email {
-            id,
-            client_id: caller.client.id,
-            credential_id: caller.credential_id(),
             source: Source::Operator,
-            test_mode: false,
-            message_id: message.message_id().unwrap_or_else(|| format!("{id}@{}", sender.domain.as_str())),
-            domain: sender.domain.as_str().to_owned(),
-            from: shown.unwrap_or(sender.from),
             recipients,
-            reply_to: Vec::new(),
             subject: kept.subject.clone(),
-            content: Content::Raw {
-                sha256: BlobHash::of(&draft.source),
-                size: draft.source.len() as u64,
-                released_to: Some(draft.transport.clone()),
-            },
-            attachments: Vec::new(),
-            tags: Vec::new(),
-            metadata: BTreeMap::new(),
-            event_id: None,
-            priority: Priority::DEFAULT,
-            requested_at: now,
-            send_at: None,
-            idempotency_key: submission.idempotency.as_ref().map(|request| request.key.clone()),
-            correlation_id: submission.correlation.as_str().to_owned(),
-            // It goes on as it was kept, with the signatures it has.
-            signed_by: Some(Vec::new()),
             resent_from: Some(kept.email_id),
             decisions,
+            ..raw::as_it_came(caller, submission, (id, now), &sender, &message, content)
         };
         self.suppress(caller, &mut email, now).await?;
         Ok(Prepared { email, files: vec![draft.source.clone()] })
