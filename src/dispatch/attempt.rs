@@ -4,7 +4,7 @@ use super::breaker::{Admission, Phase, Report};
 use super::caught::{Panicked, caught};
 use super::lane::{Job, Lane, Opening, PATIENCE};
 use super::record::{Attempted, Finished, Tried};
-use super::suppressed::with_left_out;
+use super::suppressed::{LeftOut, with_left_out};
 use super::worker::Worker;
 use crate::base::metrics::BreakerState;
 use crate::base::trace::SpanKind;
@@ -23,6 +23,22 @@ use tokio::sync::OwnedSemaphorePermit;
 const CRASHES_FORGIVEN: u32 = 20;
 /// How long mail waits when its lane is full.
 const LANE_FULL_PAUSE: Duration = Duration::from_secs(5);
+
+/// What an attempt offers to its transport.
+struct Offer {
+    message: RenderedMessage,
+    /// The recipients it goes to, by their places.
+    due: Vec<usize>,
+    left_out: LeftOut,
+}
+
+/// Why nothing is offered.
+enum NoOffer {
+    /// The attempt has ended like this.
+    Over(Outcome),
+    /// It cannot be known now whom to offer it to.
+    Later(String),
+}
 
 impl Worker {
     /// Puts a claim into the lane of its route, or puts it off.
@@ -79,33 +95,15 @@ impl Worker {
         }
         let Some(job) = self.wait_for_rate(lane, job).await else { return };
         let Some((job, permit)) = self.wait_for_permit(lane, job).await else { return };
-        let mut due: Vec<usize> = job.held.claim.due_recipients().collect();
         let started = Instant::now();
-        let left_out = match self.leave_out(&job.held.claim, &mut due).await {
-            Ok(left_out) => left_out,
-            Err(error) => {
+        let Offer { message, due, left_out } = match self.offer(&job).await {
+            Ok(offer) => offer,
+            Err(none) => {
                 self.lanes.give_back(lane, &job.route, Instant::now()).await;
-                let reason = format!("the suppression list cannot be read: {error}");
-                self.put_off(job, lane.name(), reason, LANE_FULL_PAUSE);
-                return;
-            }
-        };
-        if due.is_empty() && !left_out.is_empty() {
-            self.lanes.give_back(lane, &job.route, Instant::now()).await;
-            let outcome = Outcome::Tried { provider_message_id: None, recipients: left_out };
-            self.settle(job, lane.name(), outcome, (started, Some(permit)));
-            return;
-        }
-        let message = match self.render(&job, &due).await {
-            Ok(message) => message,
-            Err(outcome) => {
-                self.lanes.give_back(lane, &job.route, Instant::now()).await;
-                self.settle(
-                    job,
-                    lane.name(),
-                    with_left_out(outcome, left_out, &due),
-                    (started, Some(permit)),
-                );
+                match none {
+                    NoOffer::Over(outcome) => self.settle(job, lane.name(), outcome, (started, Some(permit))),
+                    NoOffer::Later(reason) => self.put_off(job, lane.name(), reason, LANE_FULL_PAUSE),
+                }
                 return;
             }
         };
@@ -128,6 +126,23 @@ impl Worker {
             self.announce(lane, phase, trouble(&outcome));
         }
         self.settle(job, lane.name(), with_left_out(outcome, left_out, &due), (started, Some(permit)));
+    }
+
+    /// What is offered to the transport now: the message, and whom of those that wait it goes to.
+    async fn offer(&self, job: &Job) -> Result<Offer, NoOffer> {
+        let claim = &job.held.claim;
+        let mut due: Vec<usize> = claim.due_recipients().collect();
+        let left_out = self
+            .leave_out(claim, &mut due)
+            .await
+            .map_err(|error| NoOffer::Later(format!("the suppression list cannot be read: {error}")))?;
+        if due.is_empty() && !left_out.is_empty() {
+            return Err(NoOffer::Over(Outcome::Tried { provider_message_id: None, recipients: left_out }));
+        }
+        match self.render(job, &due).await {
+            Ok(message) => Ok(Offer { message, due, left_out }),
+            Err(outcome) => Err(NoOffer::Over(with_left_out(outcome, left_out, &due))),
+        }
     }
 
     /// Waits until another email may be on its way: while outcomes wait for the store nothing further is sent, so that
