@@ -8,6 +8,7 @@ use crate::harness::chromium::{Chromium, Looks};
 use crate::harness::{Server, npm};
 use serde_json::Value;
 use std::fs;
+use std::path::PathBuf;
 
 /// Answers the faults as lines. Frames are left out: what is in them is mail.
 const CHECK: &str = r"
@@ -22,6 +23,7 @@ axe.run(document, {iframes: false, resultTypes: ['violations'], RULES}).then((re
 struct Examiner {
     browser: Chromium,
     axe: String,
+    pictures: PathBuf,
     faults: Vec<String>,
 }
 
@@ -30,7 +32,9 @@ impl Examiner {
     fn new() -> Option<Self> {
         let axe = npm::with("axe-core@4.14.1")?.join("axe.min.js");
         let axe = fs::read_to_string(axe).expect("axe-core");
-        Some(Self { browser: Chromium::start(Looks::default()), axe, faults: Vec::new() })
+        let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+        fs::create_dir_all(&pictures).expect("a folder");
+        Some(Self { browser: Chromium::start(Looks::default()), axe, pictures, faults: Vec::new() })
     }
 
     #[track_caller]
@@ -65,13 +69,14 @@ impl Examiner {
         let found = found.as_array().cloned().unwrap_or_else(|| vec![Value::from("no answer of axe-core")]);
         let lines = found.iter().filter_map(Value::as_str).map(|line| format!("{what}: {line}"));
         self.faults.extend(lines);
+        fs::write(self.pictures.join(format!("{what}.png")), self.browser.picture()).expect("a file");
     }
 }
 
 #[test]
 fn no_page_has_a_serious_fault() {
     let Some(mut examiner) = Examiner::new() else { return };
-    let stage = Stage::set(false);
+    let stage = Stage::set();
     examiner.visit(&stage.server, &stage.open_pages());
     log_in(&examiner.browser, &stage.server, OWNER);
     examiner.visit(&stage.server, &Stage::organizer_pages());

@@ -4,7 +4,6 @@ mod accessibility;
 mod browser;
 mod forged;
 mod hostile;
-mod pictures;
 mod scriptless;
 mod stage;
 

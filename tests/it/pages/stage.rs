@@ -38,9 +38,9 @@ pub struct Stage {
 pub type Place = (&'static str, String);
 
 impl Stage {
-    /// Makes it; with a history of a month where pictures are wanted.
+    /// Makes it, with a history of a month.
     #[track_caller]
-    pub fn set(has_history: bool) -> Self {
+    pub fn set() -> Self {
         let script = Script::accepting()
             .on_matching(Step::Rcpt, "<gone@", Action::reply("550 5.1.1 no such user here"))
             .on_matching(Step::Rcpt, "<later@", Action::reply("451 4.7.1 greylisted, try again later"));
@@ -59,9 +59,7 @@ impl Stage {
         let mut stage =
             Self { server, client, sent, failed, scheduled, kept, unsubscribe, report: 0, relay, clock };
         stage.people();
-        if has_history {
-            stage.history();
-        }
+        stage.history();
         stage.mail();
         stage.reports();
         stage.configuration();
