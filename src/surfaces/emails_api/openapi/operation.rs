@@ -61,5 +61,7 @@ pub(super) const POST: Operation = Operation { method: "post", permission: "emai
 /// A call of an operator.
 pub(super) const ADMIN: Operation = Operation { tag: "administration", permission: "admin", ..GET };
 
+/// A number of ours, from 1: what a page continues before.
+pub(super) const NUMBER: &str = r#"{"type":"integer","minimum":1,"maximum":9223372036854775807}"#;
 /// The parameter `limit` of lists.
 pub(super) const LIMIT: &str = r#"{"type":"integer","minimum":1,"maximum":100,"default":20}"#;

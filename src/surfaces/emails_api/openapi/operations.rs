@@ -1,9 +1,10 @@
 //! The table of operations.
 
-use super::operation::{ADMIN, Body, GET, LIMIT, Operation, POST};
+use super::operation::{ADMIN, Body, GET, LIMIT, NUMBER, Operation, POST};
 use crate::surfaces::http::problem;
 
 const READ_TEMPLATES: &str = "emails:read or templates:write";
+const EVENT_ID: &str = r#"{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}"#;
 const BOOLEAN: &str = r#"{"type":"boolean"}"#;
 const TEXT: &str = r#"{"type":"string"}"#;
 const MOMENT: &str =
@@ -46,7 +47,7 @@ pub const OPERATIONS: &[Operation] = &[
             ("domain", TEXT, "sending domain"),
             ("tag", TEXT, "tag"),
             ("template_code", TEXT, "template"),
-            ("event_id", r#"{"type":"integer"}"#, "EO event"),
+            ("event_id", EVENT_ID, "EO event"),
             ("q", TEXT, "words in the subject"),
             ("limit", LIMIT, "rows of a page"),
             ("cursor", TEXT, "`next_cursor` of the page before"),
@@ -327,10 +328,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/api/audit",
         id: "listAudit",
         summary: "Who did what, when, from where",
-        query: &[
-            ("before", r#"{"type":"integer","minimum":1}"#, "entries older than this id"),
-            ("limit", LIMIT, "entries of a page"),
-        ],
+        query: &[("before", NUMBER, "entries older than this id"), ("limit", LIMIT, "entries of a page")],
         answers: &[(200, "Audit", "Newest first")],
         more_problems: &[problem::VALIDATION_FAILED],
         ..ADMIN

@@ -1,6 +1,6 @@
 //! The operations about events: webhooks, their log, and the feed.
 
-use super::operation::{ADMIN, Body, GET, LIMIT, Operation};
+use super::operation::{ADMIN, Body, GET, LIMIT, NUMBER, Operation};
 use crate::surfaces::http::problem;
 
 const WEBHOOK: Operation = Operation { tag: "events", permission: "webhooks:write", ..ADMIN };
@@ -89,7 +89,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "listDeliveries",
         summary: "What the webhook was told, with each call and its answer's status, newest first",
         query: &[
-            ("before", r#"{"type":"integer","minimum":1}"#, "`next_before` of the page before"),
+            ("before", NUMBER, "`next_before` of the page before"),
             ("limit", LIMIT, "deliveries of a page"),
         ],
         answers: &[(200, "WebhookDeliveries", "One page")],
