@@ -59,6 +59,7 @@ pub(super) fn desk(settings: &Settings, store: &Store, live: &Live, clock: &Cloc
             sendgrid_public_keys: hooks.sendgrid_public_keys.clone(),
             mailgun_signing_keys: hooks.mailgun_signing_keys.clone(),
             sns_topic_arns: hooks.sns_topic_arns.clone(),
+            sns_v2_topic_arns: hooks.sns_v2_topic_arns.clone(),
         },
         fetch: Arc::new(Public::default()),
     })

@@ -31,6 +31,8 @@ pub struct Proofs {
     pub mailgun_signing_keys: Vec<Secret>,
     /// SNS topics that are believed.
     pub sns_topic_arns: Vec<String>,
+    /// Those of them that must sign with SHA-256.
+    pub sns_v2_topic_arns: Vec<String>,
 }
 
 /// What the desk works with.

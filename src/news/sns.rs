@@ -203,6 +203,9 @@ impl Desk {
         let signature = members.get("Signature").and_then(|text| STANDARD.decode(text).ok());
         let signature = signature.ok_or(forged("the signature is missing or cannot be read"))?;
         let algorithm = match members.get("SignatureVersion") {
+            Some("1") if self.proofs.sns_v2_topic_arns.contains(&topic.arn) => {
+                return Err(forged("the topic must sign with SHA-256 (SignatureVersion 2)"));
+            }
             Some("1") => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
             Some("2") => &RSA_PKCS1_2048_8192_SHA256,
             _ => return Err(forged("the signature has no known version")),

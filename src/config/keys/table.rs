@@ -184,6 +184,7 @@ pub static KEYS: &[Key] = &[
     transport(SES, "session_token", Kind::Secret, "", "AWS session token, for temporary keys."),
     transport(SES, "configuration_set", Kind::Text, "", "SES configuration set, for its events."),
     transport(SES, "sns_topic_arns", Kind::List, "", "SNS topics whose notifications are believed."),
+    transport(SES, "sns_require_v2", Kind::Flag, "false", "Whether these topics must sign with SHA-256 (their attribute SignatureVersion is 2)."),
     transport(GRAPH, "tenant_id", Kind::Text, "", "Microsoft Entra tenant."),
     transport(GRAPH, "client_id", Kind::Text, "", "Application (client) id."),
     transport(GRAPH, "client_secret", Kind::Secret, "", "Client secret of the application."),

@@ -107,6 +107,7 @@ pub const PLAIN_VARIABLES: &[PlainVariable] = &[
     plain("SES_BASE_URL", "transports.ses.base_url"),
     plain("SES_CONFIGURATION_SET", "transports.ses.configuration_set"),
     plain("SES_SNS_TOPIC_ARNS", "transports.ses.sns_topic_arns"),
+    plain("SES_SNS_REQUIRE_V2", "transports.ses.sns_require_v2"),
     plain("DATABASE_URL", "store.url"),
     plain("AMQP_URL", "queue.url"),
     plain("REDIS_URL", "cache.url"),

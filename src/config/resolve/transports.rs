@@ -93,7 +93,13 @@ impl Resolver<'_> {
         match kind {
             "sendgrid" => hooks.sendgrid_public_keys.extend(self.sendgrid_public_key(name)),
             "mailgun" => hooks.mailgun_signing_keys.extend(self.mailgun_signing_key(name)),
-            "ses" => hooks.sns_topic_arns.extend(self.sns_topic_arns(name)),
+            "ses" => {
+                let topics = self.sns_topic_arns(name);
+                if self.value(&format!("transports.{name}.sns_require_v2")) {
+                    hooks.sns_v2_topic_arns.extend(topics.iter().cloned());
+                }
+                hooks.sns_topic_arns.extend(topics);
+            }
             _ => {}
         }
     }

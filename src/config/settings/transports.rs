@@ -21,6 +21,8 @@ pub struct HookSettings {
     pub mailgun_signing_keys: Vec<Secret>,
     /// SNS topics that are believed.
     pub sns_topic_arns: Vec<String>,
+    /// Those of them that must sign with SHA-256.
+    pub sns_v2_topic_arns: Vec<String>,
     /// How long a provider that should report may be silent; `None`: for ever.
     pub silence: Option<Duration>,
 }

@@ -223,6 +223,10 @@ const TRANSPORT: &[Case] = &[
         |s| matches!(transport(s, "ses"), Some(TransportKind::Ses(ses)) if ses.base_url == "http://127.0.0.1:9"),
     ),
     (
+        &[("SES_SNS_TOPIC_ARNS", "arn:aws:sns:eu-west-1:123456789012:a"), ("SES_SNS_REQUIRE_V2", "true")],
+        |s| s.hooks.sns_v2_topic_arns == ["arn:aws:sns:eu-west-1:123456789012:a"],
+    ),
+    (
         &[
             ("MICROSOFT_TENANT_ID", "t"),
             ("MICROSOFT_CLIENT_ID", "c"),

@@ -46,6 +46,11 @@ struct Stage {
 
 impl Stage {
     async fn new(certificate: Option<&str>) -> Self {
+        let proofs = Proofs { sns_topic_arns: vec![TOPIC.into()], ..Proofs::default() };
+        Self::believing(proofs, certificate).await
+    }
+
+    async fn believing(proofs: Proofs, certificate: Option<&str>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = Store::open(StoreSettings::new(home.path().join("store.db"))).await.unwrap();
         let fetch = Arc::new(Recorded::default());
@@ -55,7 +60,7 @@ impl Stage {
             live: Live::new(store.clone(), None, Default::default(), Metrics::new()),
             store,
             clock: clock.clone(),
-            proofs: Proofs { sns_topic_arns: vec![TOPIC.into()], ..Proofs::default() },
+            proofs,
             fetch: Arc::clone(&fetch) as Arc<dyn Fetch>,
         });
         Self { desk, fetch, clock, _home: home }
@@ -150,6 +155,22 @@ async fn a_self_signed_or_unfetched_certificate_is_not_believed() {
     let stage = Stage::with_certificate().await;
     stage.clock.set(Timestamp::from_millis(1_500_000_000_000));
     assert!(matches!(stage.take(&samples()["v1"]).await, Err(NewsError::Forged(_))), "before its time");
+    let stage = Stage::with_certificate().await;
+    stage.clock.set(Timestamp::from_millis(32_503_680_000_000));
+    assert!(
+        matches!(stage.take(&samples()["v1"]).await, Err(NewsError::Forged(_))),
+        "after its time, in 3000"
+    );
+}
+
+#[tokio::test]
+async fn a_topic_that_must_sign_with_sha_256_is_not_believed_with_sha_1() {
+    let topics = vec![TOPIC.to_owned()];
+    let proofs = Proofs { sns_topic_arns: topics.clone(), sns_v2_topic_arns: topics, ..Proofs::default() };
+    let stage = Stage::believing(proofs, samples()["certificate"].as_str()).await;
+    assert!(matches!(stage.take(&samples()["v1"]).await, Err(NewsError::Forged(_))));
+    assert_eq!(stage.asked(), Vec::<String>::new(), "nothing is fetched for it");
+    stage.take(&samples()["v2"]).await.unwrap();
 }
 
 #[tokio::test]
