@@ -5,8 +5,15 @@ use posthaste_model::email::{Content, Parts, Priority};
 use posthaste_model::event::EventKind;
 use posthaste_model::{EmailId, Status};
 use posthaste_store::{CLAIM_BYTES, Store};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+
+/// Who claims at once, how many emails wait for them, and how often.
+const CLAIMERS: usize = 4;
+const AT_ONCE: usize = 200;
+const ROUNDS: usize = 5;
 
 crate::on_every_engine!(
     a_lease_that_ran_out_is_claimed_again,
@@ -104,12 +111,11 @@ async fn higher_priorities_first_and_none_starves(store: &Store) {
 }
 
 async fn four_claimers_get_each_email_once(store: &Store) {
-    for _ in 0..5 {
-        let ids = accept(store, (0..200).map(|_| email()).collect()).await;
-        let mut claimers = JoinSet::new();
-        for number in 1..=4 {
+    for _ in 0..ROUNDS {
+        let ids = accept(store, (0..AT_ONCE).map(|_| email()).collect()).await;
+        let got = by_four_claimers(|number| {
             let store = store.clone();
-            claimers.spawn(async move {
+            async move {
                 let mut got = Vec::new();
                 loop {
                     let claims = claim(&store, number, NOW, 7).await;
@@ -120,12 +126,89 @@ async fn four_claimers_get_each_email_once(store: &Store) {
                     assert!(store.settle(sent).await.is_ok());
                     got.extend(claims.into_iter().map(|c| c.email.id));
                 }
-            });
-        }
-        let mut got: Vec<EmailId> = claimers.join_all().await.into_iter().flatten().collect();
-        got.sort_unstable();
-        assert_eq!(got, ids, "each exactly once");
+            }
+        })
+        .await;
+        assert_eq!(once_each(got, &ids), Ok(()));
     }
+}
+
+/// The account above notices claimers that look first and take afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_is_not_atomic_is_caught() {
+    let Some(database) = Database::create().await else { return };
+    let store = Store::open(database.settings()).await.unwrap();
+    store.create_client(acme(), &actor()).await.unwrap();
+    for _ in 0..ROUNDS {
+        let ids = accept(&store, (0..AT_ONCE).map(|_| email()).collect()).await;
+        // All look before the first one takes: what luck does elsewhere, at a moment that is certain.
+        let all_looked = Arc::new(Barrier::new(CLAIMERS));
+        let got = by_four_claimers(|number| {
+            let (url, all_looked) = (database.url.clone(), Arc::clone(&all_looked));
+            async move { look_and_take(&url, number, &all_looked).await }
+        })
+        .await;
+        let found = once_each(got, &ids).expect_err("a claim that is not atomic passes for one that is");
+        assert!(found.contains(" of them by 4"), "{found}");
+    }
+    store.close().await;
+    database.remove().await;
+}
+
+/// What a claimer must not do: reads what is due, and writes afterwards, without a lock, that it has it.
+async fn look_and_take(url: &str, number: u8, all_looked: &Barrier) -> Vec<EmailId> {
+    let (db, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let mut running = JoinSet::new();
+    running.spawn(connection);
+    let (now, until) = (NOW.millis(), at(60).millis());
+    let owner = uuid::Uuid::from_bytes(*worker(number).as_bytes());
+    let mut got = Vec::new();
+    loop {
+        let look =
+            "SELECT email_id FROM queue WHERE due_at <= $1 ORDER BY priority, due_at, email_id LIMIT 7";
+        let rows = db.query(look, &[&now]).await.unwrap();
+        if got.is_empty() {
+            all_looked.wait().await;
+        }
+        if rows.is_empty() {
+            return got;
+        }
+        let ids: Vec<uuid::Uuid> = rows.iter().map(|row| row.get(0)).collect();
+        let take =
+            "UPDATE queue SET due_at = $1, lease_owner = $2, fence = fence + 1 WHERE email_id = ANY($3)";
+        db.execute(take, &[&until, &owner, &ids]).await.unwrap();
+        got.extend(ids.into_iter().map(|id| EmailId::from_bytes(id.into_bytes())));
+    }
+}
+
+/// What four claimers at work at once got.
+async fn by_four_claimers<F>(claimer: impl Fn(u8) -> F) -> Vec<EmailId>
+where
+    F: Future<Output = Vec<EmailId>> + Send + 'static,
+{
+    let mut claimers = JoinSet::new();
+    for number in 1..=CLAIMERS {
+        claimers.spawn(claimer(number as u8));
+    }
+    claimers.join_all().await.into_iter().flatten().collect()
+}
+
+/// Whether each of `ids` was got, and by one claimer only; otherwise what was found.
+fn once_each(got: Vec<EmailId>, ids: &[EmailId]) -> Result<(), String> {
+    let mut times: BTreeMap<EmailId, usize> = ids.iter().map(|id| (*id, 0)).collect();
+    for id in got {
+        *times.entry(id).or_default() += 1;
+    }
+    let mut wrong: BTreeMap<usize, usize> = BTreeMap::new();
+    for (_, times) in times.into_iter().filter(|(_, times)| *times != 1) {
+        *wrong.entry(times).or_default() += 1;
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> =
+        wrong.iter().map(|(times, emails)| format!("{emails} of them by {times}")).collect();
+    Err(told.join(", "))
 }
 
 async fn a_bell_that_names_emails_claims_only_those_that_are_due(store: &Store) {
