@@ -15,6 +15,7 @@ mod list;
 mod moving;
 mod news;
 mod people;
+mod postgres_conflicts;
 mod postgres_schema;
 mod retention;
 mod sender_configs;
