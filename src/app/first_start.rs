@@ -55,7 +55,12 @@ impl Welcome {
         let _ = writeln!(text, "  API      {base}/api/docs");
         let _ = writeln!(text, "  Inbox    {base}/inbox");
         let _ = writeln!(text, "  Pages    {base}/admin");
-        if way == crate::routing::INBOX {
+        if let Some(mailer) = &app.settings.mail.kept_by {
+            let _ = writeln!(
+                text,
+                "  Mail     stays on this machine, in the inbox: MAIL_MAILER is {mailer}; take it out to send for real"
+            );
+        } else if way == crate::routing::INBOX {
             text.push_str("  Mail     stays on this machine, in the inbox; set SMTP_HOST to send for real\n");
         } else {
             let _ = writeln!(text, "  Mail     goes out by the transport {way}");

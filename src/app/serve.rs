@@ -107,6 +107,9 @@ pub async fn serve(settings: Settings, roles: Roles, options: BuildOptions) -> R
     let reached_as = if roles.api { "http" } else { &seat.name };
     data.write_address(reached_as, address)?;
     tracing::info!(%address, roles = roles.words(), version = env!("CARGO_PKG_VERSION"), "posthaste listens");
+    if let Some(mailer) = &app.settings.mail.kept_by {
+        tracing::warn!(mailer, "mail that no route takes stays in the inbox, as MAIL_MAILER says");
+    }
     listener.run(&front, &app);
     if let Some(ingress) = &mut ingress {
         ingress.run(&front);

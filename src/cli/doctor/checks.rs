@@ -148,7 +148,11 @@ async fn transports(app: &App) -> Vec<Diagnosis> {
         });
         way.transport.close().await;
     }
-    if !ways.iter().any(|way| way.transport.is_outward()) {
+    if let Some(mailer) = &app.settings.mail.kept_by {
+        let message = format!("MAIL_MAILER is {mailer}: mail that no route takes stays in the inbox");
+        let remedy = "take MAIL_MAILER out, or name a transport by it, to send for real";
+        found.push(Diagnosis::warning("transports", message, remedy));
+    } else if !ways.iter().any(|way| way.transport.is_outward()) {
         let remedy = "set SMTP_HOST, or a provider's variables, to send for real";
         found.push(Diagnosis::warning("transports", "only the inbox: no mail leaves this machine", remedy));
     }

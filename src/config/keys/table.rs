@@ -125,7 +125,7 @@ pub static KEYS: &[Key] = &[
 
     key("mail", "from_address", Kind::Text, "", "Default sender address."),
     key("mail", "from_name", Kind::Text, "", "Default sender name."),
-    key("mail", "default_transport", Kind::Text, "first configured", "The transport of mail that no route takes: else the first configured of kind smtp, sendgrid, mailgun, ses, graph, else inbox."),
+    key("mail", "default_transport", Kind::Text, "first configured", "The transport of mail that no route takes: else the first configured of kind smtp, sendgrid, mailgun, ses, graph, else inbox. `MAIL_MAILER=log` and `array` of a Laravel application mean the inbox."),
 
     key("aegis", "api_key", Kind::Secret, "", "API key of the default client on the Aegis API."),
 

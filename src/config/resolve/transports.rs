@@ -16,6 +16,8 @@ use std::time::Duration;
 const BY_PREFERENCE: [&str; 6] = ["smtp", "sendgrid", "mailgun", "ses", "graph", INBOX];
 /// The transport that is always there.
 const INBOX: &str = "inbox";
+/// Values of `MAIL_MAILER` by which a Laravel application keeps its mail to itself, in a log file or in memory.
+const KEEPING_MAILERS: [&str; 2] = ["log", "array"];
 
 impl Resolver<'_> {
     /// All transports, and what proves the news of their providers.
@@ -256,17 +258,53 @@ impl Resolver<'_> {
             .iter()
             .find_map(|kind| transports.iter().find(|transport| transport.kind.as_str() == *kind))
             .map_or(INBOX, |transport| &transport.name);
-        if let Some(name) = &asked
-            && !transports.iter().any(|transport| transport.name == *name)
-        {
-            self.fault(path, format!("{name:?} is no transport; {}", configured(transports)));
+        let is_there = |name: &str| transports.iter().any(|transport| transport.name == name);
+        let mailer = asked.clone().filter(|name| !is_there(name) && self.is_mailer(path));
+        let kept_by = mailer.as_deref().filter(|mailer| KEEPING_MAILERS.contains(mailer)).map(str::to_owned);
+        let asked = match mailer.as_deref() {
+            Some(_) if kept_by.is_some() => Some(INBOX.to_owned()),
+            Some("ses-v2") if is_there("ses") => Some("ses".to_owned()),
+            _ => asked,
+        };
+        if let Some(name) = asked.as_deref().filter(|name| !is_there(name)) {
+            let instead = mailer.as_deref().and_then(instead_of).map(|hint| format!(": {hint}"));
+            let problem =
+                format!("{name:?} is no transport{}; {}", instead.unwrap_or_default(), configured(transports));
+            self.fault(path, problem);
         }
         MailSettings {
             from_address: self.written("mail.from_address"),
             from_name: self.written("mail.from_name"),
             default_transport: asked.unwrap_or_else(|| first.to_owned()),
+            kept_by,
         }
     }
+
+    /// Whether `path` was written as `MAIL_MAILER`, which applications of other makes write too.
+    fn is_mailer(&self, path: &str) -> bool {
+        self.raw.origin(path).is_plain_variable()
+    }
+}
+
+/// What to do instead, for the mailers of Laravel that have no counterpart here.
+fn instead_of(mailer: &str) -> Option<&'static str> {
+    Some(match mailer {
+        "sendmail" | "mail" => {
+            "no program is run to send; name the machine's own mail server: SMTP_HOST=127.0.0.1, SMTP_PORT=25, \
+             MAIL_MAILER=smtp"
+        }
+        "smtp" => "set SMTP_HOST (or MAIL_HOST) to the relay",
+        "failover" | "roundrobin" => {
+            "name the first choice, and write the others under [[routes]] (docs/routing.md)"
+        }
+        "postmark" | "resend" | "mailtrap" => {
+            "send by the provider's SMTP relay: SMTP_HOST, SMTP_USERNAME, SMTP_PASSWORD, MAIL_MAILER=smtp"
+        }
+        "sendgrid" => "set SENDGRID_API_KEY",
+        "mailgun" => "set MAILGUN_API_KEY and MAILGUN_DOMAIN",
+        "ses" | "ses-v2" => "set AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        _ => return None,
+    })
 }
 
 /// For messages: the transports that there are.

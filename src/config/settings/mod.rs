@@ -272,6 +272,8 @@ pub struct MailSettings {
     pub from_name: Option<String>,
     /// The name of a transport that exists.
     pub default_transport: String,
+    /// The `MAIL_MAILER` (`log`, `array`) that keeps mail from leaving, where that makes the inbox the default.
+    pub kept_by: Option<String>,
 }
 
 /// The Aegis API.

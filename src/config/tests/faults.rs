@@ -193,7 +193,17 @@ fn faults_of_variables_name_the_variable() {
             &[("MICROSOFT_CLIENT_ID", "c")],
             "transports.graph.tenant_id: is missing; write it, or set MICROSOFT_TENANT_ID",
         ),
-        (&[("MAIL_MAILER", "smtp")], "mail.default_transport: \"smtp\" is no transport"),
+        (
+            &[("MAIL_MAILER", "smtp")],
+            "environment MAIL_MAILER: mail.default_transport: \"smtp\" is no transport: set SMTP_HOST",
+        ),
+        (&[("MAIL_MAILER", "sendmail")], "SMTP_HOST=127.0.0.1, SMTP_PORT=25, MAIL_MAILER=smtp; configured: inbox"),
+        (&[("MAIL_MAILER", "failover")], "write the others under [[routes]]"),
+        (&[("MAIL_MAILER", "pigeon")], "mail.default_transport: \"pigeon\" is no transport; configured: inbox"),
+        (
+            &[("POSTHASTE_MAIL__DEFAULT_TRANSPORT", "log")],
+            "mail.default_transport: \"log\" is no transport; configured: inbox",
+        ),
         (&[("MICROSOFT_GRAPH_URL", "nowhere")], "transports.graph.graph_url: \"nowhere\" is not a URL"),
         (&[("LOG_FORMAT", "xml")], "log.format: \"xml\" is not a log format; write text or json"),
         (&[("PUBLIC_URL", "mail.example")], "http.public_url: \"mail.example\" is not a URL"),

@@ -146,3 +146,38 @@ fn two_places_are_two_configurations() {
     let (one, two) = (Place::new().variable("HTTP_LISTEN", "127.0.0.1:1"), Place::new());
     assert_ne!(one.settings().http.listen, two.settings().http.listen);
 }
+
+/// What `laravel new` writes (Laravel 12), but for what has nothing to do with mail.
+const LARAVEL: &str = r#"APP_NAME="Ticket Shop"
+APP_ENV=local
+LOG_CHANNEL=stack
+LOG_LEVEL=debug
+REDIS_HOST=127.0.0.1
+REDIS_PASSWORD=null
+REDIS_PORT=6379
+
+MAIL_MAILER=log
+MAIL_SCHEME=null
+MAIL_HOST=127.0.0.1
+MAIL_PORT=2525
+MAIL_USERNAME=null
+MAIL_PASSWORD=null
+MAIL_FROM_ADDRESS="hello@example.com"
+MAIL_FROM_NAME="${APP_NAME}"
+
+AWS_ACCESS_KEY_ID=
+AWS_SECRET_ACCESS_KEY=
+AWS_DEFAULT_REGION=us-east-1
+AWS_BUCKET=
+"#;
+
+#[test]
+fn a_new_laravel_applications_mail_stays_here() {
+    let mail = Place::new().file(".env", LARAVEL).settings().mail;
+    assert_eq!((mail.default_transport.as_str(), mail.kept_by.as_deref()), ("inbox", Some("log")));
+    assert_eq!(mail.from_name.as_deref(), Some("Ticket Shop"));
+    // A transport of that name is what is meant.
+    let named = Place::new().file(".env", LARAVEL).toml("[transports.log]\nkind = 'smtp'\nhost = 'r'");
+    let mail = named.settings().mail;
+    assert_eq!((mail.default_transport.as_str(), mail.kept_by), ("log", None));
+}

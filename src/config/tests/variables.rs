@@ -303,6 +303,18 @@ const TRANSPORT: &[Case] = &[
         s.mail.default_transport == "sendgrid"
     }),
     (&[("SMTP_HOST", "r"), ("MAIL_MAILER", "inbox")], |s| s.mail.default_transport == "inbox"),
+    (&[("SMTP_HOST", "r"), ("MAIL_MAILER", "array")], |s| {
+        (s.mail.default_transport.as_str(), s.mail.kept_by.as_deref()) == ("inbox", Some("array"))
+    }),
+    (
+        &[
+            ("AWS_REGION", "r"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("MAIL_MAILER", "ses-v2"),
+        ],
+        |s| s.mail.default_transport == "ses" && s.mail.kept_by.is_none(),
+    ),
 ];
 
 #[test]
