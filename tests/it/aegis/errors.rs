@@ -1,7 +1,9 @@
 //! Each error row, in the documented shape.
 
-use super::{KEY, error, get, inbox, message, post, raw};
+use super::{KEY, error, get, inbox, message, moved, post, raw};
 use crate::emails_api::with;
+use crate::harness::proxy::{Line, Proxy};
+use crate::harness::{Postgres, Server, ServerOptions, eventually, scaled_only};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -92,4 +94,28 @@ fn each_other_row_has_its_code() {
     assert_eq!(error(&date), (400, "Validation Failed".into(), "INVALID_DATE".into(), "date".into()));
     let twice = server.post_with("/send", &[("X-Api-Key", KEY), ("X-Api-Key", KEY)], &message());
     assert_eq!(of(&twice), row(401, "Unauthorized", "INVALID_API_KEY"));
+}
+
+#[test]
+fn while_the_store_is_away_every_answer_says_when_to_come_again() {
+    scaled_only!("it brings a database of its own");
+    let postgres = Postgres::start();
+    let line = Proxy::to(postgres.address(), Line::Open);
+    let options = moved(ServerOptions::default()).on_parts_of_its_own();
+    let server = Server::start(options.env("DATABASE_URL", Postgres::url_at(line.address())));
+    line.set(Line::Cut);
+    // One that was never looked up, and the classic one.
+    for key in [server.key(), KEY] {
+        let refused = post(&server, key, &[], &message());
+        let (status, heading, code, _) = error(&refused);
+        let expected = (503, "Service Unavailable", "SERVICE_UNAVAILABLE");
+        assert_eq!((status, heading.as_str(), code.as_str()), expected);
+        for header in ["retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
+            assert!(refused.header(header).is_some(), "{header}: {refused:?}");
+        }
+    }
+    line.set(Line::Open);
+    eventually("it accepts again", || {
+        (post(&server, KEY, &[], &message()).status == 202).then_some(())
+    });
 }
