@@ -95,15 +95,20 @@ impl Oauth {
             return url.trim_end_matches('/').to_owned();
         }
         let scheme = if exchange.came_by_tls() { "https" } else { "http" };
-        let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| {
-            // HTTP/2 carries it in the target.
-            parts.uri.authority().map(http::uri::Authority::as_str)
-        });
-        let is_host = |host: &&str| {
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-        };
-        format!("{scheme}://{}", named.filter(is_host).unwrap_or("localhost"))
+        format!("{scheme}://{}", called(parts).unwrap_or("localhost"))
     }
+}
+
+/// What the request calls the service, if that is a name or an address. Names of machines and of containers have `_`,
+/// too, as RFC 3986, section 3.2.2, has them.
+fn called(parts: &Parts) -> Option<&str> {
+    let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| {
+        // HTTP/2 carries it in the target.
+        parts.uri.authority().map(http::uri::Authority::as_str)
+    });
+    named.filter(|host| {
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-:[]".contains(&b))
+    })
 }
 
 #[cfg(test)]
@@ -120,5 +125,21 @@ mod tests {
         assert_eq!(read(Some("email  basic email")), Ok(vec![Scope::Email, Scope::Basic]));
         assert_eq!(read(Some("email admin")), Err("invalid_scope"));
         assert_eq!(scopes(Some("email"), &[Scope::Basic]).map_err(|e| e.code()), Err("invalid_scope"));
+    }
+
+    #[test]
+    fn an_issuer_is_called_as_it_was_asked() {
+        let called = |host: &str| {
+            let request = Request::get("/authorize").header(HOST, host).body(()).unwrap();
+            super::called(&request.into_parts().0).map(str::to_owned)
+        };
+        for host in ["mail_proxy:8000", "mail.example.org", "127.0.0.1:8000", "[::1]:8000", "a~b", "A-b"] {
+            assert_eq!(called(host).as_deref(), Some(host));
+        }
+        for bad in ["", "a b", "user@host", "a/b", "a?b", "a\"b"] {
+            assert_eq!(called(bad), None, "{bad}");
+        }
+        let by_target = Request::get("https://mail_proxy/authorize").body(()).unwrap();
+        assert_eq!(super::called(&by_target.into_parts().0), Some("mail_proxy"));
     }
 }
