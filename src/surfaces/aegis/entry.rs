@@ -2,7 +2,7 @@
 
 use super::{Aegis, AegisError};
 use crate::auth::{AuthError, Freshness};
-use crate::limits::{Decision, LimitKey, Scope};
+use crate::limits::{LimitKey, Scope};
 use crate::surfaces::http::admission::{self, Answered, Entered};
 use crate::surfaces::http::exchange::Exchange;
 use axum::response::Response;
@@ -30,7 +30,10 @@ impl Aegis {
             Ok(caller) => caller,
             Err(AuthError::Invalid) => return Err(self.stranger(exchange, AegisError::key()).await),
             // Nobody is known while the store cannot be asked, and nothing counts: the figures are the address's.
-            Err(error) => return Err(AegisError::from(error).with_figures(&self.stand(exchange).await)),
+            Err(error) => {
+                let stand = admission::stand(&self.limits, exchange, self.per_address, self.clock.now()).await;
+                return Err(AegisError::from(error).with_figures(&stand));
+            }
         };
         let id = caller.credential.id.as_u128();
         let own = match caller.credential.rate_limit {
@@ -68,13 +71,6 @@ impl Aegis {
         }
         self.metrics.rate_limited("ip");
         AegisError::too_many(&decision)
-    }
-
-    /// How the address stands, which this request does not change.
-    async fn stand(&self, exchange: &Exchange) -> Decision {
-        let key = LimitKey::address(Scope::Address, exchange.client_address());
-        let stand = self.limits.peek(key, self.per_address, self.clock.now()).await;
-        Decision { allowed: true, ..stand }
     }
 
     async fn still_good(&self, headers: &HeaderMap) -> Result<(), AegisError> {

@@ -7,6 +7,7 @@ use crate::auth::{Caller, Freshness};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::json::reader::FieldErrors;
+use crate::surfaces::http::patience;
 use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
 use axum::extract::State;
@@ -20,8 +21,6 @@ use serde_json::json;
 use std::future::Future;
 use std::time::Duration;
 
-/// The longest `?wait=`.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// First pause between two looks while no bell rings (news of another process may be lost, or never be told); it
 /// doubles up to [`SLOWEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(100);
@@ -137,17 +136,8 @@ fn wait(parts: &http::request::Parts) -> Result<Duration, Problem> {
         if key != "wait" {
             return Err(fault(&key, "unknown_field", "is not a parameter of this request"));
         }
-        let invalid = || fault(&key, "invalid_value", "is a time of up to 60s, such as 5s or 500ms");
-        let (digits, scale) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-            (Some(digits), _) => (digits, 1),
-            (None, Some(digits)) => (digits, 1000),
-            (None, None) => (text.as_str(), 1000),
-        };
-        let number: u64 = digits.parse().map_err(|_| invalid())?;
-        wait = Duration::from_millis(number.saturating_mul(scale));
-        if wait > LONGEST_WAIT {
-            return Err(invalid());
-        }
+        let invalid = || fault(&key, "invalid_value", "is a time of up to 60s, such as 5s, 500ms or 1m");
+        wait = patience::read(&text).ok_or_else(invalid)?;
     }
     Ok(wait)
 }

@@ -21,9 +21,8 @@ pub(super) fn finish(entered: &Entered, exchange: &Exchange, answer: Result<Resp
 
 /// An answer without a credential: the figures are the address's.
 pub(super) async fn open(api: &EmailsApi, exchange: &Exchange, mut response: Response) -> Response {
-    let key = LimitKey::address(Scope::Address, exchange.client_address());
-    let stand = api.limits.peek(key, api.per_address, api.clock.now()).await;
-    rate_headers::write(response.headers_mut(), &Decision { allowed: true, ..stand });
+    let stand = admission::stand(&api.limits, exchange, api.per_address, api.clock.now()).await;
+    rate_headers::write(response.headers_mut(), &stand);
     response
 }
 

@@ -6,8 +6,9 @@ use crate::surfaces::http::problem::{self, Problem};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::Response;
-use http::Request;
 use http::request::Parts;
+use http::{Method, Request};
+use posthaste_model::WebhookId;
 use posthaste_model::refusal::Refusal;
 
 /// The text of a path's one parameter. What cannot be decoded names nothing: 404, as for any other unknown name.
@@ -54,10 +55,20 @@ pub(super) async fn not_found(State(api): State<EmailsApi>, request: Request<Bod
     nothing(&api, request, Problem::new(problem::NOT_FOUND, "there is no such path")).await
 }
 
-/// A path without this method.
+/// A path without this method. `POST /api/webhooks/{word}` is where a provider would call that nobody here knows: no such
+/// path.
 pub(super) async fn method_not_allowed(State(api): State<EmailsApi>, request: Request<Body>) -> Response {
+    if request.method() == Method::POST && is_of_unknown_provider(request.uri().path()) {
+        return nothing(&api, request, Problem::new(problem::NOT_FOUND, "there is no such provider")).await;
+    }
     let problem = Problem::new(problem::METHOD_NOT_ALLOWED, "this path does not have this method");
     nothing(&api, request, problem).await
+}
+
+/// Whether this is the path of a provider, and not that of an endpoint, which is called by an id.
+fn is_of_unknown_provider(path: &str) -> bool {
+    let name = path.strip_prefix("/api/webhooks/");
+    name.is_some_and(|name| !name.contains('/') && name.parse::<WebhookId>().is_err())
 }
 
 async fn nothing(api: &EmailsApi, request: Request<Body>, problem: Problem) -> Response {

@@ -4,10 +4,11 @@
 //! A call that usually commits is let in by what is remembered of its credential, and its commit looks whether that is
 //! still true. What such a call answers without a commit (a fault, a replay) is looked at by [`confirm`].
 
+use super::exchange::Exchange;
 use super::rate_headers;
 use crate::auth::Caller;
 use crate::base::metrics::Metrics;
-use crate::limits::{Decision, LimitKey, Limits};
+use crate::limits::{Decision, LimitKey, Limits, Scope};
 use axum::response::Response;
 use posthaste_model::{Rate, Timestamp};
 
@@ -53,6 +54,12 @@ pub async fn admit(
     }
 }
 
+/// How the address of a caller whom nobody knows stands; its request does not count.
+pub async fn stand(limits: &Limits, exchange: &Exchange, per_address: Rate, now: Timestamp) -> Decision {
+    let key = LimitKey::address(Scope::Address, exchange.client_address());
+    Decision { allowed: true, ..limits.peek(key, per_address, now).await }
+}
+
 /// What a call that usually commits has to say.
 pub enum Answered {
     /// Stored: the commit found the credential good.
@@ -77,7 +84,6 @@ pub async fn confirm<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Scope;
     use axum::body::Body;
     use http::StatusCode;
 

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod json;
 pub mod media;
 pub mod multipart;
+pub mod patience;
 pub mod problem;
 pub mod rate_headers;
 pub mod server;

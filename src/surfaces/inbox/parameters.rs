@@ -1,5 +1,6 @@
 //! The parameters in the address of a request. One that is unknown or makes no sense is refused with its name.
 
+use crate::surfaces::http::patience;
 use crate::surfaces::http::problem::{self, Problem};
 use axum::extract::Query;
 use http::request::Parts;
@@ -11,7 +12,6 @@ use std::time::Duration;
 pub(super) const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 200;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a word to look for; more costs the store and finds nothing.
 const LONGEST_TEXT: usize = 1_000;
 
@@ -131,14 +131,7 @@ fn after(value: &str) -> Result<After, Problem> {
 }
 
 fn timeout(value: &str) -> Result<Duration, Problem> {
-    let (digits, scale) = match (value.strip_suffix("ms"), value.strip_suffix('s')) {
-        (Some(digits), _) => (digits, 1),
-        (None, Some(digits)) => (digits, 1_000),
-        (None, None) => (value, 1_000),
-    };
-    let millis = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
-    let timeout = millis.map(Duration::from_millis).filter(|timeout| *timeout <= LONGEST_TIMEOUT);
-    timeout.ok_or_else(|| bad("timeout is a time of up to 60s, such as 5s or 500ms"))
+    patience::read(value).ok_or_else(|| bad("timeout is a time of up to 60s, such as 5s, 500ms or 1m"))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! 401 and changes nothing; our own trouble is 503, and nothing is ever 429, since a provider takes other answers for
 //! delivered and the news would be lost.
 
+use crate::base::clock::Clock;
 use crate::base::metrics::Metrics;
+use crate::limits::Limits;
 use crate::news::{Desk, NewsError};
 use crate::surfaces::Ground;
-use crate::surfaces::http::answer;
-use crate::surfaces::http::body::{Bodies, HeldBody};
-use crate::surfaces::http::exchange;
+use crate::surfaces::http::body::Bodies;
 use crate::surfaces::http::problem::{self, Problem};
+use crate::surfaces::http::{admission, answer, exchange, rate_headers};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use axum::response::Response;
 use axum::routing::post;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
+use posthaste_model::Rate;
 use serde_json::json;
 
 const SURFACE: &str = "provider_webhooks";
@@ -26,6 +28,9 @@ struct ProviderWebhooks {
     desk: Desk,
     bodies: Bodies,
     metrics: Metrics,
+    limits: Limits,
+    per_address: Rate,
+    clock: Clock,
 }
 
 /// The surface's routes.
@@ -34,11 +39,15 @@ pub fn router(ground: &Ground) -> Router {
         desk: ground.news.clone(),
         bodies: ground.bodies.clone(),
         metrics: ground.metrics.clone(),
+        limits: ground.limits.clone(),
+        per_address: ground.settings.limits.per_ip,
+        clock: ground.clock.clone(),
     };
     Router::new()
         .route("/api/webhooks/sendgrid", post(sendgrid))
         .route("/api/webhooks/mailgun", post(mailgun))
         .route("/api/webhooks/ses", post(ses))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(surface)
 }
 
@@ -64,6 +73,12 @@ async fn ses(State(surface): State<ProviderWebhooks>, request: Request<Body>) ->
         .await
 }
 
+async fn method_not_allowed(State(surface): State<ProviderWebhooks>, request: Request<Body>) -> Response {
+    let (parts, _) = request.into_parts();
+    let problem = Problem::new(problem::METHOD_NOT_ALLOWED, "this path does not have this method");
+    surface.answer(&parts, Err(problem)).await
+}
+
 impl ProviderWebhooks {
     async fn take(
         &self,
@@ -71,27 +86,38 @@ impl ProviderWebhooks {
         take: impl AsyncFnOnce(&Desk, &HeaderMap, &[u8]) -> Result<(), NewsError>,
     ) -> Response {
         let (parts, body) = request.into_parts();
-        let held = match self.read(&parts, body).await {
-            Ok(held) => held,
-            Err(problem) => return problem.into_response(&exchange::of(&parts)),
+        let taken = match self.bodies.read(&parts, body).await {
+            Ok(held) => self.judge(&parts, take(&self.desk, &parts.headers, held.bytes()).await),
+            Err(refusal) => Err(refusal.into()),
         };
-        let problem = match take(&self.desk, &parts.headers, held.bytes()).await {
-            Ok(()) => return answer::json(StatusCode::OK, &json!({"status": "ok"})),
+        self.answer(&parts, taken).await
+    }
+
+    fn judge(&self, parts: &Parts, taken: Result<(), NewsError>) -> Result<(), Problem> {
+        match taken {
+            Ok(()) => Ok(()),
             Err(NewsError::Forged(why)) => {
                 self.metrics.refused(SURFACE, "unauthorized");
                 tracing::warn!(path = parts.uri.path(), why, "news was refused");
-                Problem::new(problem::UNAUTHORIZED, why)
+                Err(Problem::new(problem::UNAUTHORIZED, why))
             }
             Err(NewsError::Unavailable(why)) => {
                 tracing::warn!(path = parts.uri.path(), why, "news could not be taken in");
-                Problem::new(problem::STORE_UNAVAILABLE, "the news cannot be kept now").with_retry_after(5)
+                Err(Problem::new(problem::STORE_UNAVAILABLE, "the news cannot be kept now").with_retry_after(5))
             }
-        };
-        problem.into_response(&exchange::of(&parts))
+        }
     }
 
-    async fn read(&self, parts: &Parts, body: Body) -> Result<HeldBody, Problem> {
-        Ok(self.bodies.read(parts, body).await?)
+    /// The answer, with the figures of the address, as on every answer of the API. None of these calls counts.
+    async fn answer(&self, parts: &Parts, taken: Result<(), Problem>) -> Response {
+        let exchange = exchange::of(parts);
+        let mut response = match taken {
+            Ok(()) => answer::json(StatusCode::OK, &json!({"status": "ok"})),
+            Err(problem) => problem.into_response(&exchange),
+        };
+        let stand = admission::stand(&self.limits, &exchange, self.per_address, self.clock.now()).await;
+        rate_headers::write(response.headers_mut(), &stand);
+        response
     }
 }
 

@@ -286,3 +286,17 @@ fn the_webhook_of_aegis_hears_of_bounces_and_cancels() {
     let told = failed(5);
     assert_eq!((&told["error"], &told["attempts"]), (&json!("cancelled"), &json!(0)));
 }
+
+#[test]
+fn a_provider_that_nobody_knows_has_no_path() {
+    let server = Server::inbox();
+    for unknown in ["postmark", "Mailgun", "mailgun%20", "x".repeat(300).as_str()] {
+        let answer = post(&server, unknown, &[], "{}").expect(404);
+        assert_eq!(answer.json()["code"], "not_found", "{unknown}");
+        assert!(answer.header("x-ratelimit-limit").is_some(), "{unknown}");
+    }
+    // The path of an endpoint is there, without this method.
+    post(&server, "0192f0c1-0000-7000-8000-000000000000", &[], "{}").expect(405);
+    let forged = post(&server, "mailgun", &[], "{}").expect(401);
+    assert!(forged.header("x-ratelimit-remaining").is_some());
+}

@@ -11,7 +11,7 @@ const MOMENT: &str =
     r#"{"type":"string","anyOf":[{"format":"date"},{"format":"date-time"}],"examples":["2026-12-01"]}"#;
 const STATUS: &str = r##"{"type":"array","items":{"$ref":"#/components/schemas/Status"}}"##;
 const GROUP: &str = r#"{"type":"string","enum":["status","domain","tag","hour","day"],"default":"status"}"#;
-const WAIT: &str = r#"{"type":"string","pattern":"^0*(([0-9]|[1-5][0-9]|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms)$","examples":["5s"]}"#;
+const WAIT: &str = r#"{"type":"string","pattern":"^0*(([0-9]|[1-5][0-9]|60)s?|([0-9]{1,4}|[1-5][0-9]{4}|60000)ms|[01]m)$","examples":["5s"]}"#;
 
 /// Every operation of the surface.
 pub const OPERATIONS: &[Operation] = &[
