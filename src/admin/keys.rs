@@ -148,7 +148,8 @@ impl Admin {
         }
     }
 
-    /// The domain a key is bound to must be one that its client may send from.
+    /// The domain a key is bound to must be one that its client may send from: its own, one that all share, or, while it has
+    /// none of its own, any that is not another's.
     async fn key_domain(
         &self,
         client: Option<&Client>,
@@ -163,10 +164,14 @@ impl Admin {
                 return Ok(None);
             }
         };
-        let known = self.store.domain(domain.as_str()).await.map_err(refused)?;
-        let is_allowed = known.is_some_and(|known| {
-            known.client_id.is_none_or(|owner| client.is_none_or(|client| client.id == owner))
-        });
+        let Some(client) = client else { return Ok(None) };
+        let is_allowed = match self.store.domain(domain.as_str()).await.map_err(refused)? {
+            Some(known) => known.client_id.is_none_or(|owner| owner == client.id),
+            None => {
+                let domains = self.store.domains(Some(client.id)).await.map_err(refused)?;
+                !domains.iter().any(|domain| domain.client_id == Some(client.id))
+            }
+        };
         if !is_allowed {
             let message = format!("{domain} is no sending domain of this client; create it first");
             faults.push(fault("domain", FaultCode::UnknownDomain, message));

@@ -124,6 +124,9 @@ async fn a_key_is_bound_only_to_a_domain_its_client_may_use() {
     let unknown = [("domain".to_owned(), FaultCode::UnknownDomain)];
     assert_eq!(faults(admin.create_key(bound("Theirs", "ours.example"), &actor()).await), unknown);
     assert_eq!(faults(admin.create_key(bound("Ours", "none.example"), &actor()).await), unknown);
+    // Who has no domain of its own may send from any that is nobody's, and so may its key.
+    let made = admin.create_key(bound("Theirs", "none.example"), &actor()).await.unwrap();
+    assert_eq!(made.credential.domain.as_deref(), Some("none.example"));
 
     let all_wrong =
         NewKey { name: Some(String::new()), expires_at: Some(clock.now()), ..bound("Nobody", "a b") };

@@ -119,6 +119,7 @@ fn faults_go_to_standard_error_with_their_exit_code() {
     assert!(refused(&server.cli(&["client", "create", "--name", "Tickets"])).contains("stands already"));
     assert!(refused(&server.cli(&["client", "create", "--name", "a\nb"])).contains("control"));
     assert!(refused(&server.cli(&["key", "create", "--client", "Nobody"])).contains("client"));
+    server.cli_json(&["domain", "create", "tickets.example", "--client", "Tickets"]);
     let bound = ["key", "create", "--client", "Tickets", "--domain", "none.example"];
     assert!(refused(&server.cli(&bound)).contains("none.example"));
     assert!(refused(&server.cli(&["domain", "create", "not a domain"])).contains("domain"));

@@ -57,3 +57,17 @@ fn the_last_request_within_the_limit_is_not_told_to_wait() {
         assert!(server.get(path).header("x-ratelimit-limit").is_some(), "{path}");
     }
 }
+
+#[test]
+fn a_key_is_bound_to_a_domain_that_nobody_has() {
+    let server = Server::inbox();
+    server.cli_json(&["client", "create", "--name", "Tickets"]);
+    let key = server.new_key(&["--client", "Tickets", "--domain", "tickets.example"]);
+    let from = |sender: &str| with(email_to("user@client.com", "x"), json!({"from": sender}));
+    let send = |sender: &str| server.post_with("/api/emails", &[("X-Api-Key", &key)], &from(sender));
+    send("shop@tickets.example").expect(202);
+    assert_eq!(send("shop@example.net").expect(422).json()["code"], "from_domain_mismatch");
+    // It is another's from here on.
+    server.cli_json(&["domain", "create", "tickets.example", "--client", "default"]);
+    assert_eq!(send("shop@tickets.example").expect(422).json()["code"], "from_domain_mismatch");
+}
