@@ -165,12 +165,12 @@ impl Admin {
             }
         };
         let Some(client) = client else { return Ok(None) };
-        let is_allowed = match self.store.domain(domain.as_str()).await.map_err(refused)? {
-            Some(known) => known.client_id.is_none_or(|owner| owner == client.id),
-            None => {
-                let domains = self.store.domains(Some(client.id)).await.map_err(refused)?;
-                !domains.iter().any(|domain| domain.client_id == Some(client.id))
-            }
+        let known = self.store.domain(domain.as_str()).await.map_err(refused)?;
+        let is_allowed = if let Some(known) = known {
+            known.client_id.is_none_or(|owner| owner == client.id)
+        } else {
+            let domains = self.store.domains(Some(client.id)).await.map_err(refused)?;
+            !domains.iter().any(|domain| domain.client_id == Some(client.id))
         };
         if !is_allowed {
             let message = format!("{domain} is no sending domain of this client; create it first");

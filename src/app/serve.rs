@@ -273,7 +273,8 @@ fn bind(app: &App, roles: Roles, router: axum::Router) -> Result<Listener, Start
     };
     let trusted = TrustedProxies::new(http.trusted_proxies.clone());
     let edge = Edge::new(router, trusted, settings.header_bytes, app.metrics.clone(), app.chance.clone())
-        .traced_by(app.traces.clone());
+        .traced_by(app.traces.clone())
+        .speaking(surfaces::voices::of, app.clock.clone());
     let bound = match server::bind(settings.clone()) {
         // Probes alone need not stand where requests are taken: a node beside a server of the same configuration works.
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !roles.api => {

@@ -23,13 +23,17 @@ mod provider_webhooks;
 mod send;
 pub mod smtp_ingress;
 mod unsubscribe;
+pub mod voices;
 pub mod web;
 
 pub use ground::Ground;
 
+use ::http::Request;
 use axum::Router;
+use axum::body::Body;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
+use std::future::ready;
 
 /// Every surface of an API node.
 fn doors(ground: &Ground) -> [Router; 12] {
@@ -56,13 +60,17 @@ pub fn router(ground: &Ground, api: bool) -> Router {
         router = doors(ground).into_iter().fold(router, Router::merge);
         router = router.route("/", get(async || Redirect::to("/admin").into_response()));
     }
-    router.fallback(http::problem::not_found).method_not_allowed_fallback(http::problem::method_not_allowed)
+    let (clock, same) = (ground.clock.clone(), ground.clock.clone());
+    router
+        .fallback(move |request: Request<Body>| ready(voices::not_found(request, &clock)))
+        .method_not_allowed_fallback(move |request: Request<Body>| {
+            ready(voices::method_not_allowed(request, &same))
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
     use axum::routing::any;
     use tower::ServiceExt as _;
 

@@ -39,7 +39,7 @@ async fn send(State(dialects): State<Dialects>, request: Request<Body>) -> Respo
 }
 
 /// Whether a token is borne; other schemes of `Authorization` may belong to a proxy on the way.
-fn has_bearer(headers: &HeaderMap) -> bool {
+pub(super) fn has_bearer(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|line| {
         let scheme = line.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"bearer")

@@ -268,8 +268,11 @@ impl Resolver<'_> {
         };
         if let Some(name) = asked.as_deref().filter(|name| !is_there(name)) {
             let instead = mailer.as_deref().and_then(instead_of).map(|hint| format!(": {hint}"));
-            let problem =
-                format!("{name:?} is no transport{}; {}", instead.unwrap_or_default(), configured(transports));
+            let problem = format!(
+                "{name:?} is no transport{}; {}",
+                instead.unwrap_or_default(),
+                configured(transports)
+            );
             self.fault(path, problem);
         }
         MailSettings {

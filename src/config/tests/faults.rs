@@ -197,9 +197,15 @@ fn faults_of_variables_name_the_variable() {
             &[("MAIL_MAILER", "smtp")],
             "environment MAIL_MAILER: mail.default_transport: \"smtp\" is no transport: set SMTP_HOST",
         ),
-        (&[("MAIL_MAILER", "sendmail")], "SMTP_HOST=127.0.0.1, SMTP_PORT=25, MAIL_MAILER=smtp; configured: inbox"),
+        (
+            &[("MAIL_MAILER", "sendmail")],
+            "SMTP_HOST=127.0.0.1, SMTP_PORT=25, MAIL_MAILER=smtp; configured: inbox",
+        ),
         (&[("MAIL_MAILER", "failover")], "write the others under [[routes]]"),
-        (&[("MAIL_MAILER", "pigeon")], "mail.default_transport: \"pigeon\" is no transport; configured: inbox"),
+        (
+            &[("MAIL_MAILER", "pigeon")],
+            "mail.default_transport: \"pigeon\" is no transport; configured: inbox",
+        ),
         (
             &[("POSTHASTE_MAIL__DEFAULT_TRANSPORT", "log")],
             "mail.default_transport: \"log\" is no transport; configured: inbox",

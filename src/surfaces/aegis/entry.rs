@@ -31,7 +31,8 @@ impl Aegis {
             Err(AuthError::Invalid) => return Err(self.stranger(exchange, AegisError::key()).await),
             // Nobody is known while the store cannot be asked, and nothing counts: the figures are the address's.
             Err(error) => {
-                let stand = admission::stand(&self.limits, exchange, self.per_address, self.clock.now()).await;
+                let stand =
+                    admission::stand(&self.limits, exchange, self.per_address, self.clock.now()).await;
                 return Err(AegisError::from(error).with_figures(&stand));
             }
         };

@@ -5,8 +5,10 @@ use crate::auth::AuthError;
 use crate::limits::Decision;
 use crate::surfaces::http::answer;
 use crate::surfaces::http::body::BodyRefusal;
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::json::JsonError;
 use crate::surfaces::http::media::UnsupportedMedia;
+use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -135,6 +137,26 @@ impl From<AuthError> for AegisError {
             AuthError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<Problem> for AegisError {
+    /// What no call gets to see.
+    fn from(problem: Problem) -> Self {
+        let code = match problem.status() {
+            StatusCode::BAD_REQUEST => "BAD_REQUEST",
+            StatusCode::NOT_FOUND => "NOT_FOUND",
+            StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "HEADERS_TOO_LARGE",
+            StatusCode::SERVICE_UNAVAILABLE => "SERVICE_UNAVAILABLE",
+            _ => return Self::internal(),
+        };
+        Self::new(problem.status(), code, problem.detail())
+    }
+}
+
+/// A problem in the words of this surface.
+pub(in crate::surfaces) fn say(problem: Problem, _exchange: &Exchange, now: Timestamp) -> Response {
+    AegisError::from(problem).into_response(now)
 }
 
 impl From<UnsupportedMedia> for AegisError {

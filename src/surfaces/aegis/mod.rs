@@ -10,7 +10,7 @@ mod send;
 mod time;
 
 pub(super) use entry::API_KEY;
-pub(super) use errors::AegisError;
+pub(super) use errors::{AegisError, say};
 pub(super) use send::{refuse_both, send};
 
 use crate::auth::Auth;

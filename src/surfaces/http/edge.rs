@@ -6,6 +6,7 @@ use super::client_address::TrustedProxies;
 use super::exchange::Exchange;
 use super::problem::{self, Problem};
 use crate::base::chance::Chance;
+use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
 use crate::base::metrics::Metrics;
 use crate::base::trace::{self, Open, SpanContext, SpanKind, Traces};
@@ -17,6 +18,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use posthaste_model::Timestamp;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -50,10 +52,17 @@ const POLICY_FOR_PAGES: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
+/// Says a problem in the words of one dialect.
+pub type Voice = fn(Problem, &Exchange, Timestamp) -> Response;
+/// Whose words belong to a request, by its path and head.
+pub type Voices = fn(&str, &HeaderMap) -> Voice;
+
 /// The router and what stands around it.
 #[derive(Debug)]
 pub struct Edge {
     router: Router,
+    voices: Voices,
+    clock: Clock,
     trusted: TrustedProxies,
     metrics: Metrics,
     chance: Chance,
@@ -82,8 +91,13 @@ impl Edge {
         chance: Chance,
     ) -> Self {
         let router = router.layer(NoteRoute);
-        let (traces, routes) = (Traces::off(), RouteNames::default());
-        Self { router, trusted, metrics, chance, traces, header_bytes, routes }
+        let (traces, routes, clock) = (Traces::off(), RouteNames::default(), Clock::system());
+        Self { router, voices: plain, clock, trusted, metrics, chance, traces, header_bytes, routes }
+    }
+
+    /// Refuses in the words that belong to a request; without this, all requests are told alike.
+    pub fn speaking(self, voices: Voices, clock: Clock) -> Self {
+        Self { voices, clock, ..self }
     }
 
     /// Traces requests.
@@ -96,12 +110,14 @@ impl Edge {
         let exchange = self.begin(request.headers(), origin);
         let method = method_name(request.method());
         let span = self.begin_span(&request, &exchange);
-        let mut response = if let Some(refusal) = self.refuse(&request, &exchange) {
-            refusal
+        let voice = (self.voices)(request.uri().path(), request.headers());
+        let answer = if let Some(problem) = self.refuse(&request) {
+            Err(problem)
         } else {
             request.extensions_mut().insert(exchange.clone());
             trace::within(span.as_ref().map(Open::context), self.route(request, &exchange)).await
         };
+        let mut response = answer.unwrap_or_else(|problem| voice(problem, &exchange, self.clock.now()));
         complete(response.headers_mut(), &exchange);
         let elapsed = exchange.started().elapsed();
         let route = exchange.route().map_or(NO_ROUTE, |pattern| self.routes.name(pattern));
@@ -148,27 +164,26 @@ impl Edge {
     }
 
     /// What no surface should have to see.
-    fn refuse(&self, request: &Request<Body>, exchange: &Exchange) -> Option<Response> {
+    fn refuse(&self, request: &Request<Body>) -> Option<Problem> {
         let headers = request.headers();
         // HTTP/1 heads are measured while they are read; HTTP/2 unpacks them from next to nothing (RFC 7541).
         let unpacked = request.version() >= Version::HTTP_2
             && headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
                 > self.header_bytes;
         if headers.len() > MAX_HEADERS || unpacked {
-            let problem =
-                Problem::new(problem::HEADERS_TOO_LARGE, "there are too many or too large header fields");
-            return Some(problem.into_response(exchange));
+            let detail = "there are too many or too large header fields";
+            return Some(Problem::new(problem::HEADERS_TOO_LARGE, detail));
         }
         // RFC 9112, section 3.2: exactly one Host, or proxy and server may disagree on whose request this is.
         if request.version() == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
-            let problem = Problem::new(problem::BAD_REQUEST, "there must be exactly one Host header field");
-            return Some(problem.into_response(exchange));
+            let detail = "there must be exactly one Host header field";
+            return Some(Problem::new(problem::BAD_REQUEST, detail));
         }
         None
     }
 
     /// Runs the router. A panic ends this request and nothing else.
-    async fn route(&self, request: Request<Body>, exchange: &Exchange) -> Response {
+    async fn route(&self, request: Request<Body>, exchange: &Exchange) -> Result<Response, Problem> {
         let mut router = self.router.clone();
         let mut routed = pin!(async move { router.call(request).await });
         let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| routed.as_mut().poll(cx))) {
@@ -178,14 +193,18 @@ impl Edge {
             Err(_panic) => Poll::Ready(None),
         });
         if let Some(response) = outcome.await {
-            return response;
+            return Ok(response);
         }
         let route = exchange.route().unwrap_or(NO_ROUTE);
         let correlation_id = exchange.correlation_id().as_str();
         tracing::error!(route, correlation_id, "a request panicked and was answered with 500");
-        Problem::new(problem::INTERNAL_ERROR, "the fault is logged under the correlation id")
-            .into_response(exchange)
+        Err(Problem::new(problem::INTERNAL_ERROR, "the fault is logged under the correlation id"))
     }
+}
+
+/// One voice for every request: the problem as it is.
+fn plain(_path: &str, _headers: &HeaderMap) -> Voice {
+    |problem, exchange, _now| problem.into_response(exchange)
 }
 
 /// By OpenTelemetry's conventions for HTTP: the pattern of the route, never the path itself, which may hold an address.

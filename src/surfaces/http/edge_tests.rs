@@ -11,14 +11,20 @@ async fn poison() -> &'static str {
     panic!("on purpose")
 }
 
+fn nothing(kind: problem::Kind, exchange: &Exchange) -> Response {
+    Problem::new(kind, "there is none").into_response(exchange)
+}
+
 fn edge(metrics: &Metrics) -> Edge {
     let router = Router::new()
         .route("/who/{name}", get(who))
         .route("/poison", post(poison))
         .route("/page", get(|| async { axum::response::Html("<p>") }))
         .route("/cached", get(|| async { ([(CACHE_CONTROL, "public, max-age=60")], "x") }))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed);
+        .fallback(async |exchange: Exchange| nothing(problem::NOT_FOUND, &exchange))
+        .method_not_allowed_fallback(async |exchange: Exchange| {
+            nothing(problem::METHOD_NOT_ALLOWED, &exchange)
+        });
     let trusted = TrustedProxies::new(vec!["127.0.0.1".parse().unwrap()]);
     Edge::new(router, trusted, 32 * 1024, metrics.clone(), Chance::new())
 }
@@ -106,4 +112,31 @@ async fn too_many_fields_and_doubtful_hosts_are_refused() {
     assert_eq!(send(&edge, request).await.0.as_u16(), 431);
     let (status, _, body) = send(&edge, Request::get("/page").header("host", "evil.example")).await;
     assert_eq!(status.as_u16(), 400, "{body}");
+}
+
+#[tokio::test]
+async fn what_no_call_sees_is_refused_in_the_words_of_its_surface() {
+    let edge = edge(&Metrics::new());
+    let voices: Voices = |path, headers| {
+        assert!(headers.contains_key("host"));
+        if path.starts_with("/poison") || path.starts_with("/many") {
+            |problem, _, now| answer_in_short(&problem, now)
+        } else {
+            plain(path, headers)
+        }
+    };
+    let edge = edge.speaking(voices, Clock::manual(Timestamp::from_millis(5)));
+    let (status, _, body) = send(&edge, Request::post("/poison")).await;
+    assert_eq!((status.as_u16(), body.as_str()), (500, "internal_error 5"));
+    let mut many = Request::get("/many");
+    for n in 0..=MAX_HEADERS {
+        many = many.header(format!("x-{n}"), "x");
+    }
+    let (status, _, body) = send(&edge, many).await;
+    assert_eq!((status.as_u16(), body.as_str()), (431, "headers_too_large 5"));
+}
+
+fn answer_in_short(problem: &Problem, now: Timestamp) -> Response {
+    let body = format!("{} {}", problem.code(), now.millis());
+    http::Response::builder().status(problem.status()).body(Body::from(body)).unwrap()
 }

@@ -29,7 +29,21 @@ mod tests {
         {
             assert_eq!(read(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "s", "soon", "-1s", "+1s", "1 s", "1.5s", "61s", "61", "2m", "1h", "60001ms", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "s",
+            "soon",
+            "-1s",
+            "+1s",
+            "1 s",
+            "1.5s",
+            "61s",
+            "61",
+            "2m",
+            "1h",
+            "60001ms",
+            "99999999999999999999s",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

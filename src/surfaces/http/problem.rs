@@ -245,16 +245,6 @@ impl From<BodyRefusal> for Problem {
     }
 }
 
-/// The router's answer to an unknown path.
-pub async fn not_found(exchange: Exchange) -> Response {
-    Problem::new(NOT_FOUND, "there is no such path").into_response(&exchange)
-}
-
-/// The router's answer to a known path with a method it does not have; the router adds `Allow`.
-pub async fn method_not_allowed(exchange: Exchange) -> Response {
-    Problem::new(METHOD_NOT_ALLOWED, "this path does not have this method").into_response(&exchange)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

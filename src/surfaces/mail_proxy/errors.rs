@@ -4,12 +4,15 @@ use crate::auth::TokenError;
 use crate::limits::Decision;
 use crate::surfaces::http::answer;
 use crate::surfaces::http::body::BodyRefusal;
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::json::JsonError;
 use crate::surfaces::http::media::UnsupportedMedia;
+use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use posthaste_model::Timestamp;
 use posthaste_model::draft::{AttachmentField, Field};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::StoreError;
@@ -124,6 +127,26 @@ impl From<TokenError> for MailProxyError {
             TokenError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<Problem> for MailProxyError {
+    /// What no call gets to see.
+    fn from(problem: Problem) -> Self {
+        let code = match problem.status() {
+            StatusCode::BAD_REQUEST => "invalid_request",
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "headers_too_large",
+            StatusCode::SERVICE_UNAVAILABLE => "service_unavailable",
+            _ => return Self::internal(),
+        };
+        Self::new(problem.status(), code, problem.detail())
+    }
+}
+
+/// A problem in the words of this surface.
+pub(in crate::surfaces) fn say(problem: Problem, _exchange: &Exchange, _now: Timestamp) -> Response {
+    MailProxyError::from(problem).into_response()
 }
 
 impl From<UnsupportedMedia> for MailProxyError {

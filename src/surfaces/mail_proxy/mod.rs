@@ -12,6 +12,8 @@ mod send;
 mod sender_configs;
 mod tokens;
 
+pub(super) use errors::say;
+
 use crate::admin::Admin;
 use crate::auth::Auth;
 use crate::base::chance::Chance;

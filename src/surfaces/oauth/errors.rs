@@ -4,12 +4,15 @@ use crate::auth::TokenError;
 use crate::limits::Decision;
 use crate::surfaces::http::answer;
 use crate::surfaces::http::body::BodyRefusal;
+use crate::surfaces::http::exchange::Exchange;
 use crate::surfaces::http::json::JsonError;
 use crate::surfaces::http::media::UnsupportedMedia;
+use crate::surfaces::http::problem::Problem;
 use crate::surfaces::http::rate_headers;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use posthaste_model::Timestamp;
 use posthaste_model::draft::Field;
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_store::StoreError;
@@ -133,6 +136,24 @@ impl From<TokenError> for OauthError {
             TokenError::Store(error) => error.into(),
         }
     }
+}
+
+impl From<Problem> for OauthError {
+    /// What no call gets to see.
+    fn from(problem: Problem) -> Self {
+        let error = match problem.status() {
+            StatusCode::NOT_FOUND => "not_found",
+            StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+            status if status.is_client_error() => "invalid_request",
+            _ => return Self::internal(),
+        };
+        Self::new(problem.status(), error, problem.detail())
+    }
+}
+
+/// A problem in the words of this surface.
+pub(in crate::surfaces) fn say(problem: Problem, _exchange: &Exchange, _now: Timestamp) -> Response {
+    OauthError::from(problem).into_response()
 }
 
 impl From<UnsupportedMedia> for OauthError {

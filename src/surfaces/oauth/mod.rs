@@ -65,6 +65,7 @@ impl std::ops::Deref for Oauth {
     }
 }
 
+pub(super) use errors::say;
 pub(super) use send::send;
 
 impl Oauth {

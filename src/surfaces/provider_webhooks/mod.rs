@@ -103,7 +103,8 @@ impl ProviderWebhooks {
             }
             Err(NewsError::Unavailable(why)) => {
                 tracing::warn!(path = parts.uri.path(), why, "news could not be taken in");
-                Err(Problem::new(problem::STORE_UNAVAILABLE, "the news cannot be kept now").with_retry_after(5))
+                Err(Problem::new(problem::STORE_UNAVAILABLE, "the news cannot be kept now")
+                    .with_retry_after(5))
             }
         }
     }

@@ -115,7 +115,5 @@ fn while_the_store_is_away_every_answer_says_when_to_come_again() {
         }
     }
     line.set(Line::Open);
-    eventually("it accepts again", || {
-        (post(&server, KEY, &[], &message()).status == 202).then_some(())
-    });
+    eventually("it accepts again", || (post(&server, KEY, &[], &message()).status == 202).then_some(()));
 }

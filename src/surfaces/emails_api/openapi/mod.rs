@@ -116,7 +116,8 @@ fn headers() -> Value {
 
 /// The head of one answer.
 fn headers_of(operation: &Operation, status: u16, schema: &str) -> Value {
-    let mut names = vec!["X-Correlation-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
+    let mut names =
+        vec!["X-Correlation-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
     if status == 429 || status == 503 {
         names.push("Retry-After");
     }

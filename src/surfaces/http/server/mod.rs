@@ -37,8 +37,9 @@ const H2_PING_EVERY: Duration = Duration::from_secs(30);
 const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-    Content-Length: 86\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
-    {\"title\":\"Too much at once\",\"status\":503,\"code\":\"overloaded\",\"detail\":\"no connection\"}";
+    Content-Length: 144\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
+    {\"type\":\"/api/docs#problem-overloaded\",\"title\":\"Too much at once\",\"status\":503,\
+    \"detail\":\"no connection is free\",\"code\":\"overloaded\",\"errors\":[]}";
 
 /// How a listener behaves.
 #[derive(Clone, Debug)]

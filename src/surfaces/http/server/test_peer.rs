@@ -83,7 +83,7 @@ fn router(metrics: &Metrics, gate: Arc<tokio::sync::Semaphore>) -> Router {
         .route("/echo", post(echo))
         .route("/unauthorized", post(refuse))
         .route("/wait", get(wait))
-        .fallback(problem::not_found)
+        .fallback(async || http::StatusCode::NOT_FOUND)
 }
 
 async fn refuse(exchange: Exchange) -> Response {

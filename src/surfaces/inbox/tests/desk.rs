@@ -16,7 +16,6 @@ use crate::routing::{INBOX, Routes};
 use crate::surfaces::http::body::{Bodies, BodySettings};
 use crate::surfaces::http::client_address::TrustedProxies;
 use crate::surfaces::http::edge::{Edge, Origin};
-use crate::surfaces::http::problem;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -106,7 +105,7 @@ pub async fn desk_with_ways(ways: Ways) -> Desk {
         releases,
         stopping: stopping.clone(),
     };
-    let router = Inbox::new(parts).router().fallback(problem::not_found);
+    let router = Inbox::new(parts).router().fallback(async || http::StatusCode::NOT_FOUND);
     let trusted = TrustedProxies::new(vec!["127.0.0.2".parse().expect("an address")]);
     let edge = Edge::new(router, trusted, 32 * 1024, Metrics::new(), chance.clone());
     Desk { edge, store, blobs, bell, clock, chance, clients, stopping, _folder: folder }
