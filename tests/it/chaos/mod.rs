@@ -1,6 +1,7 @@
 //! Two API nodes and two workers under load while the parts between them die, in turn and two at once: nothing that was
 //! acknowledged is lost, one key makes one email whichever node it meets, and what goes out twice says so.
 
+mod database;
 mod stage;
 
 use std::sync::atomic::{AtomicU64, Ordering};

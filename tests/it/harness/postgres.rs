@@ -28,6 +28,17 @@ impl Postgres {
     /// Without Debian's `postgresql`; `./test` installs it.
     #[track_caller]
     pub fn start() -> Self {
+        let mut postgres = Self::prepare();
+        let mut initdb = postgres.program("initdb");
+        initdb.args(["-U", "posthaste", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        let made = initdb.output().expect("initdb runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        postgres.begin();
+        postgres
+    }
+
+    /// A place for one, without data.
+    fn prepare() -> Self {
         let address =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
         let folder = tempfile::tempdir().expect("a temporary directory");
@@ -36,13 +47,39 @@ impl Postgres {
         if let Some((user, group)) = account {
             chown(folder.path(), Some(user), Some(group)).expect("a directory of its own");
         }
-        let mut postgres = Self { folder, programs: programs(), account, address, child: None };
-        let mut initdb = postgres.program("initdb");
-        initdb.args(["-U", "posthaste", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
-        let made = initdb.output().expect("initdb runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        postgres.begin();
-        postgres
+        Self { folder, programs: programs(), account, address, child: None }
+    }
+
+    /// A second server that follows this one. From now on every commit here waits until it is on both disks.
+    #[track_caller]
+    pub fn standby(&self) -> Self {
+        let mut standby = Self::prepare();
+        let from = format!("host=127.0.0.1 port={} user=posthaste", self.address.port());
+        let mut copy = standby.program("pg_basebackup");
+        let copied = copy.args(["-R", "-X", "stream", "-c", "fast", "-d", &from]).output().expect("it runs");
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        standby.begin();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        let following = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        eventually("the standby follows", || (self.sql(following) == "1").then_some(()));
+        standby
+    }
+
+    /// Has a standby take over: it accepts writes when this returns.
+    #[track_caller]
+    pub fn promote(&self) {
+        assert_eq!(self.sql("SELECT pg_promote()"), "t");
+    }
+
+    /// Runs statements; what they answered, as text.
+    #[track_caller]
+    pub fn sql(&self, statements: &str) -> String {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statements]);
+        let said = psql.arg(Self::url_at(self.address)).stdin(Stdio::null()).output().expect("psql runs");
+        assert!(said.status.success(), "{statements}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).trim_end().to_owned()
     }
 
     /// Starts it where it was; what was committed is there.
@@ -67,6 +104,17 @@ impl Postgres {
             let line = format!("kill -QUIT {}", child.id());
             let status = Command::new("sh").args(["-c", &line]).status();
             assert!(status.is_ok_and(|status| status.success()), "{line}");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Ends all its processes at once, as a machine does that loses power.
+    pub fn kill9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = child.id();
+            let own = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            // Those that ended by themselves meanwhile are as good.
+            let _ = Command::new("sh").args(["-c", &format!("kill -KILL {pid} {own}")]).output();
             child.wait().expect("it ends");
         }
     }

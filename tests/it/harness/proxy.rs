@@ -37,7 +37,7 @@ pub struct Proxy {
 }
 
 struct Shared {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     line: AtomicU8,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -47,8 +47,11 @@ impl Proxy {
     pub fn to(target: SocketAddr, line: Line) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared =
-            Arc::new(Shared { target, line: AtomicU8::new(line as u8), open: Mutex::new(Vec::new()) });
+        let shared = Arc::new(Shared {
+            target: Mutex::new(target),
+            line: AtomicU8::new(line as u8),
+            open: Mutex::default(),
+        });
         let weak = Arc::downgrade(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -69,6 +72,12 @@ impl Proxy {
         if line == Line::Cut {
             self.shared.cut();
         }
+    }
+
+    /// Leads to another server from now on; the connections that stand are cut.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *self.shared.target.lock().expect("no panic under it") = target;
+        self.shared.cut();
     }
 
     /// Cuts the connections that stand; new ones may be made.
@@ -113,7 +122,8 @@ impl Shared {
         if self.is(&[Line::Cut]) {
             return;
         }
-        let Ok(server) = TcpStream::connect(self.target) else { return };
+        let target = *self.target.lock().expect("no panic under it");
+        let Ok(server) = TcpStream::connect(target) else { return };
         let pair = |stream: &TcpStream| stream.try_clone().expect("a second handle");
         self.open.lock().expect("no panic under it").extend([pair(&client), pair(&server)]);
         let (up, down) = ((pair(&client), pair(&server)), (server, client));
