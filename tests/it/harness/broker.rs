@@ -1,6 +1,7 @@
 //! A RabbitMQ that is given by `POSTHASTE_TEST_AMQP_URL`. Each value has names of its own on it, and removes them.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::process::Command;
 
 use futures_util::StreamExt as _;
 use lapin::options::{
@@ -11,6 +12,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::runtime::{Builder, Runtime};
 
+use super::installation::service;
 use super::options::ServerOptions;
 use super::proxy::{Line, Proxy};
 
@@ -191,5 +193,33 @@ impl Drop for Broker {
         self.on_channel(async |channel| {
             let _ = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await;
         });
+    }
+}
+
+/// The disk alarm of the whole broker, on as long as this lives: RabbitMQ then reads nothing more from connections that
+/// publish. A test that raises it must run alone (`.config/nextest.toml`).
+pub struct DiskAlarm {
+    rabbitmqctl: String,
+}
+
+impl DiskAlarm {
+    /// More must be free than any disk has. `None`, and a word about it, where no broker of the tests' own runs.
+    #[track_caller]
+    pub fn raise() -> Option<Self> {
+        let alarm = Self { rabbitmqctl: service("POSTHASTE_TEST_RABBITMQCTL")? };
+        let said = alarm.run(&["set_disk_free_limit", "1000000000000000"]);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        Some(alarm)
+    }
+
+    fn run(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(&self.rabbitmqctl).args(arguments).output().expect("rabbitmqctl runs")
+    }
+}
+
+impl Drop for DiskAlarm {
+    fn drop(&mut self) {
+        let said = self.run(&["set_disk_free_limit", "50MB"]);
+        assert!(said.status.success() || std::thread::panicking(), "the disk alarm goes on");
     }
 }

@@ -1,6 +1,4 @@
 //! What the journeys stand on: the real program as a process, a plain HTTP client, a scripted relay, a private Postfix,
-//! PostgreSQL, Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message. Everything
-//! ends when its value is dropped.
 //! PostgreSQL, Redis and S3, a line that can be cut, a receiver of webhooks, and Python's reading of a message.
 //! Everything ends when its value is dropped.
 

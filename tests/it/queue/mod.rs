@@ -1,6 +1,7 @@
 //! The bell: whichever kind rings it, and whether it rings or not, each email goes out once.
 
 mod broker;
+mod disk_alarm;
 mod suite;
 
 use std::time::Duration;
