@@ -62,6 +62,28 @@ pub struct KeyChange {
 impl Admin {
     /// Makes a key.
     pub async fn create_key(&self, new: NewKey, actor: &Actor) -> Result<KeyChange, Refusal> {
+        let made = self.judge_key(new).await?;
+        self.store.create_credential(made.credential.clone(), actor).await.map_err(refused)?;
+        Ok(made)
+    }
+
+    /// Makes the first key of `client`; `None` where another node that starts in this moment was quicker. It bears its
+    /// client's own id, which only one can: the store decides who makes it, and a key that nobody was shown never stands.
+    pub async fn create_first_key(&self, client: &Client, actor: &Actor) -> Result<Option<ApiKey>, Refusal> {
+        let mut permissions = Permission::DEFAULT.to_vec();
+        permissions.extend([Permission::TemplatesWrite, Permission::WebhooksWrite]);
+        let asked = NewKey { name: Some("first".into()), permissions, ..NewKey::new(client.id.to_string()) };
+        let KeyChange { credential, key, .. } = self.judge_key(asked).await?;
+        let credential = Credential { id: CredentialId::from_bytes(*client.id.as_bytes()), ..credential };
+        match self.store.create_credential(credential, actor).await {
+            Ok(()) => Ok(Some(key)),
+            Err(StoreError::Conflict(_)) => Ok(None),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The key that was asked for, not kept yet.
+    async fn judge_key(&self, new: NewKey) -> Result<KeyChange, Refusal> {
         let now = self.clock.now();
         let mut faults = Vec::new();
         let client = match self.client(&new.client).await {
@@ -97,7 +119,6 @@ impl Admin {
             revoked_at: None,
             retires_at: None,
         };
-        self.store.create_credential(credential.clone(), actor).await.map_err(refused)?;
         Ok(KeyChange { credential, key, replaces: None })
     }
 

@@ -177,6 +177,21 @@ async fn a_revoked_classic_key_stays_revoked_when_the_encryption_key_is_rotated(
 }
 
 #[tokio::test]
+async fn the_first_key_is_made_once() {
+    let it = installation().await;
+    let client = it.admin.create_client(NewClient::named("default"), &actor()).await.unwrap();
+    let system = actor();
+    // As nodes that start at once do it: each has seen that there is none.
+    let both = (it.admin.create_first_key(&client, &system), it.admin.create_first_key(&client, &system));
+    let (one, other) = tokio::join!(both.0, both.1);
+    let shown: Vec<ApiKey> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
+    let kept = it.admin.keys(Some(client.id)).await.unwrap();
+    assert_eq!((shown.len(), kept.len()), (1, 1), "{kept:?}");
+    assert_eq!(shown[0].hash(), kept[0].key_hash, "the one that was shown works");
+    assert_eq!(it.admin.create_first_key(&client, &system).await.unwrap().map(|key| key.hash()), None);
+}
+
+#[tokio::test]
 async fn rotating_never_lengthens_the_old_keys_life() {
     let it = installation().await;
     let (admin, clock) = (&it.admin, &it.clock);

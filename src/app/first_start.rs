@@ -1,8 +1,8 @@
 //! The first start: a default client with an API key, shown once, and a curl line that works when pasted.
 
 use super::{App, StartError};
-use crate::admin::{Actor, DEFAULT_CLIENT, NewKey};
-use posthaste_model::credential::{ApiKey, Permission};
+use crate::admin::{Actor, DEFAULT_CLIENT};
+use posthaste_model::credential::ApiKey;
 use posthaste_model::refusal::Refusal;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,7 +17,7 @@ pub struct Welcome {
 
 impl Welcome {
     /// Makes the default client and its key where they are missing. A start that was killed between the two makes the
-    /// key the next time.
+    /// key the next time; of several that start at once on one store, one makes it and shows it.
     pub async fn prepare(app: &App) -> Result<Self, StartError> {
         let actor = Actor { kind: "system".into(), id: None, address: None };
         let client = app.admin.default_client(&actor).await.map_err(|refusal| refused(&refusal))?;
@@ -28,11 +28,9 @@ impl Welcome {
         if known.iter().any(|credential| !classic.contains(&credential.key_hash)) {
             return Ok(Self { new_key: None, has_no_user });
         }
-        let mut permissions = Permission::DEFAULT.to_vec();
-        permissions.extend([Permission::TemplatesWrite, Permission::WebhooksWrite]);
-        let asked = NewKey { name: Some("first".into()), permissions, ..NewKey::new(client.id.to_string()) };
-        let made = app.admin.create_key(asked, &actor).await.map_err(|refusal| refused(&refusal))?;
-        Ok(Self { new_key: Some(made.key), has_no_user })
+        let new_key =
+            app.admin.create_first_key(&client, &actor).await.map_err(|refusal| refused(&refusal))?;
+        Ok(Self { new_key, has_no_user })
     }
 
     /// Prints it to stdout as plain text, whatever the log's format.

@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::emails_api::email_to;
 use crate::emails_api::stream::Stream;
 use crate::harness::server::NONE;
-use crate::harness::{Redis, Relay, Server, ServerOptions, eventually_within};
+use crate::harness::{
+    Postgres, Redis, Relay, Server, ServerOptions, eventually, eventually_within, scaled_only,
+};
 use crate::{mail_proxy, oauth, smtp_ingress};
 
 /// A server of everything, and a further API node beside it.
@@ -113,4 +115,27 @@ fn c27_what_is_revoked_is_refused_by_every_node_at_its_next_request() {
         second.wait_healthy();
         second.get_with("/health", &[("X-Api-Key", NONE)]).expect(200);
     });
+}
+
+#[test]
+fn nodes_that_start_at_once_on_an_empty_database_make_and_show_one_key() {
+    scaled_only!("it brings a database of its own");
+    let postgres = Postgres::start();
+    let options = ServerOptions::default()
+        .on_parts_of_its_own()
+        .env("DATABASE_URL", Postgres::url_at(postgres.address()))
+        .api_only();
+    let mut nodes: Vec<Server> = (0..4).map(|_| Server::prepare(options.clone())).collect();
+    nodes.iter_mut().for_each(Server::spawn);
+    nodes.iter_mut().for_each(Server::wait_ready);
+    // The key, where there is one, stands at the end.
+    for node in &nodes {
+        eventually("it has said where it listens", || node.stdout().ends_with("\n\n").then_some(()));
+    }
+    let shown: Vec<String> = nodes.iter().filter_map(Server::key_in_banner).collect();
+    let kept = nodes[0].cli_json(&["key", "list"]);
+    assert_eq!((shown.len(), kept.as_array().map(Vec::len)), (1, Some(1)), "{kept}");
+    for node in &nodes {
+        node.get_with("/api/emails", &[("X-Api-Key", &shown[0])]).expect(200);
+    }
 }

@@ -206,7 +206,8 @@ impl Server {
             .into_owned()
     }
 
-    fn key_in_banner(&self) -> Option<String> {
+    /// The key that its start showed, if it showed one.
+    pub fn key_in_banner(&self) -> Option<String> {
         let banner = self.stdout();
         let from = banner.find("ph_live_").or_else(|| banner.find("ph_test_"))?;
         // Up to what follows it: the rest may not have been written yet.

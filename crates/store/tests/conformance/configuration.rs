@@ -64,6 +64,10 @@ async fn credentials_are_found_by_their_hash(store: &Store) {
     assert_eq!(store.credentials(None).await.unwrap().len(), 1);
     let again = store.create_credential(key, &actor()).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))));
+    // Of two that bear one id, one is made: who starts first makes the first key.
+    let twin = Credential { key_hash: [5; 32], ..credential(1) };
+    assert!(matches!(store.create_credential(twin, &actor()).await, Err(StoreError::Conflict(_))));
+    assert_eq!(store.credential_by_hash(&[5; 32]).await, Ok(None));
     let mut orphan = credential(3);
     orphan.client_id = posthaste_model::ClientId::new(NOW, [7; 10]);
     assert_eq!(store.create_credential(orphan, &actor()).await, Err(StoreError::NotFound));
