@@ -4,8 +4,8 @@ use super::App;
 use crate::dispatch::Dispatch;
 use crate::eo::{Days, Eo, EoParts};
 use crate::health::Health;
-use crate::surfaces::Ground;
 use crate::surfaces::http::body::{Bodies, BodySettings};
+use crate::surfaces::{Ground, report_answer};
 use posthaste_model::user::Language;
 use std::sync::Arc;
 
@@ -58,5 +58,6 @@ pub(super) fn eo(app: &App) -> Eo {
         language: Language::parse(&settings.locale).unwrap_or(Language::Id),
         attention_after: settings.attention_after,
         public_url: app.settings.http.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+        answer: report_answer,
     })
 }

@@ -6,7 +6,7 @@ use super::words::{ReportWords, failure};
 use super::{Eo, unavailable};
 use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
-use crate::intake::{IdempotencyRequest, Submission};
+use crate::intake::{Accepted, IdempotencyRequest, Submission};
 use askama::Template as _;
 use posthaste_model::draft::{Draft, DraftMailbox};
 use posthaste_model::email::Source;
@@ -61,19 +61,16 @@ impl Eo {
         Ok(())
     }
 
-    /// Sends a report whose delivery was written down and nothing more. Two nodes that do so at once give it one id: the
-    /// store takes one of them.
+    /// Sends a report whose delivery was written down and nothing more. Two nodes that do so at once, and a retry beside
+    /// them, use one key and one id: the store takes one of them.
     async fn finish(&self, record: &EoDeliveryRecord) -> Result<(), StoreError> {
         let delivery = &record.delivery;
         let Some(event) = self.store.eo_event(delivery.event_id).await? else { return Ok(()) };
-        let submission = Submission {
-            correlation: CorrelationId::generate(&self.chance),
-            idempotency: None,
-            limits: None,
-            answer: &|_| Vec::new(),
-        };
-        match self.submit(delivery, &event, None, submission).await {
-            Ok(_) => tracing::info!(delivery = delivery.id, "a report that was left over was sent"),
+        match self.submit(delivery, &event, None, CorrelationId::generate(&self.chance)).await {
+            Ok(Accepted::New(..)) => {
+                tracing::info!(delivery = delivery.id, "a report that was left over was sent");
+            }
+            Ok(Accepted::Replayed(answer)) => self.drop_double(delivery, &answer).await?,
             Err(refusal) => {
                 tracing::warn!(?refusal, delivery = delivery.id, "a report that was left over waits");
             }

@@ -1,8 +1,8 @@
 //! Reports to event organizers: what an event's mail came to, sent by email like any other email.
 //!
 //! A delivery is written down first, with the id that its email will have; then the report is made and handed to intake.
-//! A process that dies in between leaves a delivery without an email, which `watch` finds and finishes under the same
-//! id: the report goes out once. What became of it is what became of its email; there is no status of its own.
+//! A process that dies in between leaves a delivery without an email; whoever comes first, a retry under the same
+//! idempotency key or `watch`, finishes it under the same id: the report goes out once. What became of it is what became of its email; there is no status of its own.
 
 mod attention;
 mod chart;
@@ -16,18 +16,18 @@ pub use attention::watch;
 pub use days::Days;
 pub use words::{EoStatus, failure};
 
-use crate::auth::{Auth, AuthError};
+use crate::auth::{Auth, AuthError, Caller};
 use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
-use crate::intake::{Accepted, IdempotencyRequest, Intake, Submission};
+use crate::intake::{Accepted, IdempotencyRequest, Intake, Judged, Submission};
 use posthaste_model::draft::{Draft, DraftAttachment, DraftMailbox, Field};
 use posthaste_model::email::Source;
-use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter};
+use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter, ReportKey};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
 use posthaste_model::user::{Language, Role, User};
 use posthaste_model::{EmailId, Mailbox};
-use posthaste_store::{EoDeliveryRecord, Store, StoreError};
+use posthaste_store::{EoBegun, EoDeliveryRecord, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct EoParts {
     pub attention_after: Duration,
     /// Where people reach this installation, without a slash at its end.
     pub public_url: Option<String>,
+    /// The surface's answer for a delivery of a number, for replays.
+    pub answer: fn(i64) -> Vec<u8>,
 }
 
 /// Organizers' reports. Cheap to clone.
@@ -104,9 +106,7 @@ pub struct Request<'a> {
     /// The id that joins its log lines.
     pub correlation: CorrelationId,
     /// Its idempotency key, if it has one.
-    pub idempotency: Option<IdempotencyRequest>,
-    /// The surface's answer for a delivery of this number, for replays.
-    pub answer: &'a (dyn Fn(i64) -> Vec<u8> + Send + Sync),
+    pub key: Option<ReportKey>,
 }
 
 impl Eo {
@@ -191,58 +191,83 @@ impl Eo {
             filter,
             language: request.language,
             resent_from,
+            key: request.key.clone(),
             created_at: now,
             noticed_at: None,
             seen_at: None,
         })
     }
 
-    /// Writes the delivery down and hands its email in. Where nothing was stored, the delivery goes again: the asker is
-    /// told so and asks anew. Where nobody knows what the store did, it stays, and is finished later under the same id.
+    /// Writes the delivery down, or finds the one that the same request wrote down before a process died, and hands its
+    /// email in. Where nothing was stored, the delivery goes again: the asker is told so and asks anew. Where nobody
+    /// knows what the store did, it stays, and is finished later under the same id.
     async fn hand_in(
         &self,
         delivery: EoDelivery,
         event: &EoEvent,
         request: Request<'_>,
     ) -> Result<Asked, Refusal> {
-        let id = self.store.create_eo_delivery(delivery.clone()).await.map_err(unavailable)?;
-        let delivery = EoDelivery { id, ..delivery };
-        let answer = |_: &[crate::intake::Judged]| (request.answer)(id);
-        let submission = Submission {
-            correlation: request.correlation,
-            idempotency: request.idempotency,
-            limits: None,
-            answer: &answer,
+        let since = self.clock.now().minus(self.intake.idempotency_keep);
+        let begun = self.store.begin_eo_delivery(delivery.clone(), since).await.map_err(unavailable)?;
+        let delivery = match begun {
+            EoBegun::New(id) => EoDelivery { id, ..delivery },
+            EoBegun::Found(found) => *found,
+            EoBegun::KeyReused => return Err(Refusal::IdempotencyKeyReused),
         };
-        match self.submit(&delivery, event, request.base.as_deref(), submission).await {
-            Ok(Accepted::New(..)) => Ok(Asked::New(id)),
+        match self.submit(&delivery, event, request.base.as_deref(), request.correlation).await {
+            Ok(Accepted::New(..)) => Ok(Asked::New(delivery.id)),
             Ok(Accepted::Replayed(answer)) => {
-                self.store.delete_eo_delivery(id).await.map_err(unavailable)?;
+                self.drop_double(&delivery, &answer).await.map_err(unavailable)?;
                 Ok(Asked::Replayed(answer))
             }
             Err(refusal) => {
                 if !matches!(refusal, Refusal::Unavailable { may_be_stored: true, .. }) {
-                    self.store.delete_eo_delivery(id).await.map_err(unavailable)?;
+                    self.store.delete_eo_delivery(delivery.id).await.map_err(unavailable)?;
                 }
                 Err(refusal)
             }
         }
     }
 
-    /// Makes the report of a delivery and hands it to intake.
+    /// Drops a delivery whose request was answered with another one: two nodes had written it down at once.
+    async fn drop_double(&self, delivery: &EoDelivery, answer: &[u8]) -> Result<(), StoreError> {
+        if answer == (self.answer)(delivery.id) {
+            Ok(())
+        } else {
+            self.store.delete_eo_delivery(delivery.id).await
+        }
+    }
+
+    /// Makes the report of a delivery and hands it to intake, whose idempotency sees to it that the delivery gets one
+    /// email whoever hands it in, and however often.
     async fn submit(
         &self,
         delivery: &EoDelivery,
         event: &EoEvent,
         base: Option<&str>,
-        submission: Submission<'_>,
+        correlation: CorrelationId,
     ) -> Result<Accepted, Refusal> {
         let caller = self.caller(event).await?;
+        let answer = |_: &[Judged]| (self.answer)(delivery.id);
+        let idempotency = Some(idempotency_of(delivery));
+        let submission = Submission { correlation, idempotency, limits: None, answer: &answer };
+        let draft = self.draft_of(delivery, event, base, &caller).await?;
+        self.intake.accept(&caller, draft, submission).await
+    }
+
+    /// The report as a draft.
+    async fn draft_of(
+        &self,
+        delivery: &EoDelivery,
+        event: &EoEvent,
+        base: Option<&str>,
+        caller: &Caller,
+    ) -> Result<Draft, Refusal> {
         let figures = figures::collect(self, event, &delivery.filter).await.map_err(unavailable)?;
         let message = message::Message::of(event, delivery, &figures, self.page_of(event, base));
         let mut draft = Draft::new(Source::EoReport);
         draft.id = Some(delivery.email_id);
-        draft.from = Some(self.sender(&caller).await?);
+        draft.from = Some(self.sender(caller).await?);
         draft.to = vec![DraftMailbox::Text(delivery.to_email.clone())];
         draft.subject = Some(delivery.subject.clone());
         draft.html = Some(message.html);
@@ -264,10 +289,10 @@ impl Eo {
                 disposition: Some("attachment".into()),
             },
         ];
-        self.intake.accept(&caller, draft, submission).await
+        Ok(draft)
     }
 
-    async fn caller(&self, event: &EoEvent) -> Result<crate::auth::Caller, Refusal> {
+    async fn caller(&self, event: &EoEvent) -> Result<Caller, Refusal> {
         self.auth.on_behalf_of(event.client_id).await.map_err(|error| match error {
             AuthError::Invalid => Refusal::Conflict("the event's client is switched off".into()),
             AuthError::Store(error) => unavailable(error),
@@ -275,7 +300,7 @@ impl Eo {
     }
 
     /// `mail.from_address`; else the first sending domain's default sender; else an address that stays here.
-    async fn sender(&self, caller: &crate::auth::Caller) -> Result<DraftMailbox, Refusal> {
+    async fn sender(&self, caller: &Caller) -> Result<DraftMailbox, Refusal> {
         if let Some(email) = &self.from_address {
             return Ok(DraftMailbox::Parts { email: email.clone(), name: self.from_name.clone() });
         }
@@ -287,6 +312,18 @@ impl Eo {
             Ok(_) => DraftMailbox::Text(sender),
             Err(_) => DraftMailbox::Unreadable,
         })
+    }
+}
+
+/// The key of a delivery's email: that of the request, or one of its own.
+fn idempotency_of(delivery: &EoDelivery) -> IdempotencyRequest {
+    match delivery.key.clone() {
+        Some(ReportKey { key, fingerprint }) => {
+            IdempotencyRequest { endpoint: "eo-report", key, fingerprint }
+        }
+        None => {
+            IdempotencyRequest { endpoint: "eo-delivery", key: delivery.id.to_string(), fingerprint: [0; 32] }
+        }
     }
 }
 

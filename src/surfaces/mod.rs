@@ -26,6 +26,7 @@ mod unsubscribe;
 pub mod voices;
 pub mod web;
 
+pub(crate) use eo_reports::answer_of as report_answer;
 pub use ground::Ground;
 
 use ::http::Request;

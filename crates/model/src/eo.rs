@@ -33,6 +33,15 @@ pub struct ReportFilter {
     pub status: Option<String>,
 }
 
+/// The idempotency key under which a report was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportKey {
+    /// The key, with who gave it and where.
+    pub key: String,
+    /// SHA-256 of the request in canonical form.
+    pub fingerprint: [u8; 32],
+}
+
 /// A report that was asked for. What became of it is what became of its email.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EoDelivery {
@@ -56,6 +65,8 @@ pub struct EoDelivery {
     pub language: Language,
     /// The delivery that it repeats.
     pub resent_from: Option<i64>,
+    /// The idempotency key it was asked for under.
+    pub key: Option<ReportKey>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When its organizer was told that it needs attention.

@@ -45,6 +45,24 @@ pub struct EoDeliveryRecord {
     pub outcome: Option<EoOutcome>,
 }
 
+/// What came of writing a delivery down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EoBegun {
+    /// It is new, of this number.
+    New(i64),
+    /// The same request wrote this one down before. Nothing was stored.
+    Found(Box<EoDelivery>),
+    /// The key was used with another request. Nothing was stored.
+    KeyReused,
+}
+
+impl EoBegun {
+    /// What a delivery under the key of `asked` means for it.
+    pub(crate) fn over(found: EoDelivery, asked: &EoDelivery) -> Self {
+        if found.key == asked.key { Self::Found(Box::new(found)) } else { Self::KeyReused }
+    }
+}
+
 /// When a delivery was asked for, and the status of its email.
 pub type EoPoint = (Timestamp, Status);
 
@@ -64,12 +82,17 @@ impl Store {
         on_engine!(self, engine => engine.eo_events(owner_id).await)
     }
 
-    /// Writes down that a report was asked for; its number. `NotFound` without the event.
-    pub async fn create_eo_delivery(&self, delivery: EoDelivery) -> Result<i64, StoreError> {
-        on_engine!(self, engine => engine.create_eo_delivery(delivery).await)
+    /// Writes down that a report was asked for, unless the client has a delivery under the same key that was asked for
+    /// at or after `since`. Two nodes that do so at once may both write one down. `NotFound` without the event.
+    pub async fn begin_eo_delivery(
+        &self,
+        delivery: EoDelivery,
+        since: Timestamp,
+    ) -> Result<EoBegun, StoreError> {
+        on_engine!(self, engine => engine.begin_eo_delivery(delivery, since).await)
     }
 
-    /// Takes a delivery back whose email was refused.
+    /// Takes a delivery back whose email was refused; one that has its email stays.
     pub async fn delete_eo_delivery(&self, id: i64) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.delete_eo_delivery(id).await)
     }

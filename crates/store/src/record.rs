@@ -19,7 +19,7 @@ use posthaste_model::decision::Decision;
 use posthaste_model::email::{
     Attachment, BlobHash, Content, Email, Parts, Priority, Recipient, RecipientKind, RecipientState, Source,
 };
-use posthaste_model::eo::ReportFilter;
+use posthaste_model::eo::{ReportFilter, ReportKey};
 use posthaste_model::user::UserChange;
 use posthaste_model::{ClientId, CredentialId, EmailId, FailureCode, Mailbox, RecipientStatus, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
@@ -232,6 +232,16 @@ pub(crate) fn mailbox(text: &str) -> Result<Mailbox, StoreError> {
 pub(crate) fn filter_json(filter: &ReportFilter) -> Result<String, StoreError> {
     serde_json::to_string(filter)
         .map_err(|error| StoreError::Unavailable(format!("cannot be written: {error}")))
+}
+
+/// The key that a report was asked for under.
+pub(crate) fn report_key(
+    key: Option<String>,
+    fingerprint: Option<Vec<u8>>,
+) -> Result<Option<ReportKey>, StoreError> {
+    let (Some(key), Some(fingerprint)) = (key, fingerprint) else { return Ok(None) };
+    let fingerprint = fingerprint.try_into().map_err(|_| damaged("fingerprint of a report"))?;
+    Ok(Some(ReportKey { key, fingerprint }))
 }
 
 /// A change of a user as the audit trail tells it.

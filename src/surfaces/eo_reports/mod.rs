@@ -7,6 +7,8 @@ mod live;
 mod page;
 mod send;
 
+pub(crate) use send::answer_of;
+
 use crate::auth::SignedIn;
 use crate::base::clock::Clock;
 use crate::base::tasks::Tasks;

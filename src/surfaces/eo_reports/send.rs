@@ -5,7 +5,6 @@ use super::filters::{Faults, number, report_filter};
 use super::{Answer, EoReports, data};
 use crate::auth::SignedIn;
 use crate::eo::{Asked, NewReport, Request as ReportRequest};
-use crate::intake::IdempotencyRequest;
 use crate::limits::{LimitKey, Scope};
 use crate::surfaces::http::answer;
 use crate::surfaces::http::idempotency::{Kept, key_of};
@@ -18,7 +17,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use posthaste_model::Rate;
 use posthaste_model::draft::Field;
-use posthaste_model::eo::EoDelivery;
+use posthaste_model::eo::{EoDelivery, ReportKey};
 use posthaste_model::refusal::{FaultCode, Refusal};
 use serde_json::json;
 
@@ -63,7 +62,7 @@ pub(super) async fn send(State(reports): State<EoReports>, request: Request<Body
                 reports.add_own_faults(who, &report, &mut faults).await;
                 return Done::Invalid(faults);
             }
-            let asked = reports.eo.send(report, request_of(visitor, who, key, &answer_of)).await;
+            let asked = reports.eo.send(report, request_of(visitor, who, key)).await;
             done(asked)
         })
         .await
@@ -84,7 +83,7 @@ pub(super) async fn resend(
             };
             let fields = form.fields().unwrap_or_default();
             let to = fields.given("to_email");
-            let asked = reports.eo.resend(&old, to, request_of(visitor, who, key, &answer_of)).await;
+            let asked = reports.eo.resend(&old, to, request_of(visitor, who, key)).await;
             done(asked)
         })
         .await
@@ -111,23 +110,18 @@ pub(super) async fn dismiss(
         .await
 }
 
-fn answer_of(id: i64) -> Vec<u8> {
+/// The answer for a delivery of this number, as it is kept for replays.
+pub(crate) fn answer_of(id: i64) -> Vec<u8> {
     Kept::json(StatusCode::OK, &json!({"ok": true, "delivery_id": id})).to_bytes()
 }
 
-fn request_of<'a>(
-    visitor: &Visitor,
-    who: &'a SignedIn,
-    idempotency: Option<IdempotencyRequest>,
-    answer: &'a (dyn Fn(i64) -> Vec<u8> + Send + Sync),
-) -> ReportRequest<'a> {
+fn request_of<'a>(visitor: &Visitor, who: &'a SignedIn, key: Option<ReportKey>) -> ReportRequest<'a> {
     ReportRequest {
         user: &who.user,
         language: visitor.language,
         base: visitor.base(),
         correlation: visitor.exchange.correlation_id().clone(),
-        idempotency,
-        answer,
+        key,
     }
 }
 
@@ -176,7 +170,7 @@ impl EoReports {
     /// Session, role, token, limit, then the work, then the answer in the shape that was asked for.
     async fn work<F>(&self, parts: Parts, body: Body, is_limited: bool, work: F) -> Response
     where
-        F: AsyncFnOnce(&Self, &Visitor, &SignedIn, &Form, Option<IdempotencyRequest>) -> Done,
+        F: AsyncFnOnce(&Self, &Visitor, &SignedIn, &Form, Option<ReportKey>) -> Done,
     {
         let (visitor, who) = match self.enter(&parts, Answer::Page).await {
             Ok(found) => found,
@@ -202,8 +196,7 @@ impl EoReports {
             return data::invalid(&visitor, &faults);
         };
         let path = parts.uri.path();
-        let key = key.map(|key| IdempotencyRequest {
-            endpoint: "eo-report",
+        let key = key.map(|key| ReportKey {
             key: format!("{} {path} {key}", who.user.id),
             fingerprint: fingerprint(&form),
         });

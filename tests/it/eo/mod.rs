@@ -2,6 +2,7 @@
 
 mod access;
 mod attention;
+mod crash;
 mod login;
 mod organizer;
 mod report;

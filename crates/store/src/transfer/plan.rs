@@ -202,10 +202,10 @@ pub(crate) const PARTS: [Part; 31] = [
         columns: &[
             ("id", Big), ("event_id", Big), ("client_id", Id), ("user_id", Id), ("email_id", Id), ("to_email", Text),
             ("subject", Text), ("filter", Text), ("language", Text), ("resent_from", Big), ("created_at", Big),
-            ("noticed_at", Big), ("seen_at", Big),
+            ("noticed_at", Big), ("seen_at", Big), ("idempotency_key", Text), ("fingerprint", Bytes),
         ],
         select: "SELECT id, event_id, client_id, user_id, email_id, to_email, subject, filter, language, resent_from,
-                created_at, noticed_at, seen_at
+                created_at, noticed_at, seen_at, idempotency_key, fingerprint
             FROM eo_deliveries",
         makes: Makes::Row,
     },

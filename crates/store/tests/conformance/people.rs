@@ -1,16 +1,17 @@
 //! Users, their logins, organizers' events and the reports sent of them.
 
 use crate::fixture::*;
-use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter};
+use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter, ReportKey};
 use posthaste_model::user::{Language, Role, User, UserChange, UserSession};
 use posthaste_model::{EmailId, Status, UserId};
-use posthaste_store::{EoFilter, Store, StoreError};
+use posthaste_store::{EoBegun, EoFilter, Store, StoreError};
 
 crate::on_every_engine!(
     a_user_stands_once_and_the_first_only_alone,
     a_change_of_password_ends_the_other_logins,
     a_code_is_used_once,
     deliveries_are_found_by_owner_event_and_status,
+    the_same_request_finds_its_delivery,
     notices_are_raised_once,
 );
 
@@ -96,6 +97,18 @@ async fn a_code_is_used_once(store: &Store) {
     assert_eq!(store.use_totp_step(ann.id, 11).await, Ok(true));
 }
 
+fn key(number: u8) -> ReportKey {
+    ReportKey { key: format!("k{number}"), fingerprint: [number; 32] }
+}
+
+/// Writes a delivery down that is new.
+async fn begin(store: &Store, delivery: &EoDelivery) -> i64 {
+    match store.begin_eo_delivery(delivery.clone(), NOW).await.unwrap() {
+        EoBegun::New(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Two organizers with an event each, and a report of each; the first one's email is there.
 async fn reports(store: &Store) -> (EoDelivery, EoDelivery, UserId) {
     let (ann, bob) = (user(1, "ann@example.com", Role::Eo), user(2, "bob@example.com", Role::Eo));
@@ -122,11 +135,12 @@ async fn reports(store: &Store) -> (EoDelivery, EoDelivery, UserId) {
             filter: ReportFilter { date_from: Some("2026-01-01".into()), ..ReportFilter::default() },
             language: Language::En,
             resent_from: None,
+            key: Some(key(number)),
             created_at: at(i64::from(number)),
             noticed_at: None,
             seen_at: None,
         };
-        delivery.id = store.create_eo_delivery(delivery.clone()).await.unwrap();
+        delivery.id = begin(store, &delivery).await;
         deliveries.push(delivery);
     }
     let [first, second] = <[EoDelivery; 2]>::try_from(deliveries).unwrap();
@@ -157,10 +171,30 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
     assert_eq!(found.outcome.unwrap().status, Status::Queued);
     assert_eq!(store.eo_delivery(second.id).await.unwrap().unwrap().outcome, None);
     assert_eq!(store.erase_eo_address("eo@example.com").await, Ok(2));
-    store.delete_eo_delivery(second.id).await.unwrap();
+    for one in [first.id, second.id] {
+        store.delete_eo_delivery(one).await.unwrap();
+    }
+    assert!(store.eo_delivery(second.id).await.unwrap().is_none());
+    assert!(store.eo_delivery(first.id).await.unwrap().is_some(), "what has an email stays");
     assert_eq!(store.drop_eo_deliveries(at(5)).await, Ok(1));
     assert_eq!(store.eo_events(Some(ann)).await.unwrap().len(), 1);
     assert_eq!(store.eo_events(None).await.unwrap().len(), 2);
+}
+
+async fn the_same_request_finds_its_delivery(store: &Store) {
+    let (first, second, _) = reports(store).await;
+    let again = EoDelivery { id: 0, email_id: EmailId::new(at(9), [9; 10]), created_at: at(9), ..first.clone() };
+    let asked = async |delivery: EoDelivery, since| store.begin_eo_delivery(delivery, since).await.unwrap();
+    assert_eq!(asked(again.clone(), NOW).await, EoBegun::Found(Box::new(first)));
+    let other = EoDelivery { key: Some(ReportKey { fingerprint: [7; 32], ..key(1) }), ..again.clone() };
+    assert_eq!(asked(other, NOW).await, EoBegun::KeyReused);
+    let without = EoDelivery { key: None, ..again.clone() };
+    let new = [begin(store, &without).await, begin(store, &without).await];
+    assert!(second.id < new[0] && new[0] < new[1], "{new:?}");
+    let late = asked(again.clone(), at(5)).await;
+    assert!(matches!(late, EoBegun::New(id) if id > new[1]), "a key is forgotten in time: {late:?}");
+    let nowhere = store.begin_eo_delivery(EoDelivery { event_id: 999, ..again }, NOW).await;
+    assert_eq!(nowhere, Err(StoreError::NotFound));
 }
 
 async fn notices_are_raised_once(store: &Store) {

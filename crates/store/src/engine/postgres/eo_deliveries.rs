@@ -6,8 +6,8 @@ use super::rows::{id_at, uuid_of};
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::eo::{EoDeliveryRecord, EoFilter, EoPoint};
-use crate::record::{damaged, failure_of, status_of};
+use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoPoint};
+use crate::record::{damaged, failure_of, report_key, status_of};
 use posthaste_model::eo::{EoDelivery, EoOutcome};
 use posthaste_model::user::Language;
 use posthaste_model::{ClientId, EmailId, Timestamp, UserId};
@@ -15,7 +15,10 @@ use tokio_postgres::Row;
 
 const SELECT: &str = "SELECT d.id, d.event_id, d.client_id, d.user_id, d.email_id, d.to_email, d.subject, d.filter,
     d.language, d.resent_from, d.created_at, d.noticed_at, d.seen_at, v.name, v.owner_id, e.status, e.attempts,
-    e.sent_at, e.failure_code, e.failure_message, e.error";
+    e.sent_at, e.failure_code, e.failure_message, e.error, d.idempotency_key, d.fingerprint";
+/// The delivery under the key of a request.
+const OF_KEY: &str =
+    "WHERE d.client_id = $1 AND d.idempotency_key = $2 AND d.created_at >= $3 ORDER BY d.id LIMIT 1";
 const FROM: &str = "FROM eo_deliveries d JOIN eo_events v ON v.id = d.event_id
     LEFT JOIN emails e ON e.client_id = d.client_id AND e.id = d.email_id";
 /// The conditions of a filter as $1 to $8.
@@ -41,6 +44,7 @@ fn record_at(row: &Row) -> Result<EoDeliveryRecord, Trouble> {
         filter: serde_json::from_str(&filter).map_err(|_| damaged("filter of a report"))?,
         language: Language::parse(&language).unwrap_or(Language::Id),
         resent_from: at(row, 9)?,
+        key: report_key(at(row, 21)?, at(row, 22)?)?,
         created_at: instant_at(row, 10)?,
         noticed_at: time_at(row, 11)?,
         seen_at: time_at(row, 12)?,
@@ -86,17 +90,28 @@ macro_rules! of_filter {
 }
 
 impl Postgres {
-    pub(crate) async fn create_eo_delivery(&self, delivery: EoDelivery) -> Result<i64, StoreError> {
+    pub(crate) async fn begin_eo_delivery(
+        &self,
+        delivery: EoDelivery,
+        since: Timestamp,
+    ) -> Result<EoBegun, StoreError> {
         let filter = &crate::record::filter_json(&delivery.filter)?;
         let delivery = &delivery;
         self.write(1, |db| async move {
             let event = db.maybe("SELECT 1 FROM eo_events WHERE id = $1", &[&delivery.event_id]).await?;
             event.ok_or(StoreError::NotFound)?;
+            if let Some(key) = &delivery.key {
+                let client = uuid_of!(delivery.client_id);
+                let found = some(&db, OF_KEY, &[&client, &key.key, &since.millis()]).await?.pop();
+                if let Some(found) = found {
+                    return Ok(EoBegun::over(found.delivery, delivery));
+                }
+            }
             let row = db
                 .one(
                     "INSERT INTO eo_deliveries (event_id, client_id, user_id, email_id, to_email, subject, filter,
-                        language, resent_from, created_at)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+                        language, resent_from, created_at, idempotency_key, fingerprint)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
                     &[
                         &delivery.event_id,
                         &uuid_of!(delivery.client_id),
@@ -108,17 +123,21 @@ impl Postgres {
                         &delivery.language.as_str(),
                         &delivery.resent_from,
                         &delivery.created_at.millis(),
+                        &delivery.key.as_ref().map(|key| key.key.as_str()),
+                        &delivery.key.as_ref().map(|key| key.fingerprint.as_slice()),
                     ],
                 )
                 .await?;
-            at(&row, 0)
+            Ok(EoBegun::New(at(&row, 0)?))
         })
         .await
     }
 
     pub(crate) async fn delete_eo_delivery(&self, id: i64) -> Result<(), StoreError> {
         self.write(1, |db| async move {
-            db.run("DELETE FROM eo_deliveries WHERE id = $1", &[&id]).await?;
+            let sql = "DELETE FROM eo_deliveries d WHERE d.id = $1 AND NOT EXISTS
+                (SELECT 1 FROM emails e WHERE e.client_id = d.client_id AND e.id = d.email_id)";
+            db.run(sql, &[&id]).await?;
             Ok(())
         })
         .await

@@ -65,6 +65,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0010_news",
         sql: include_str!("../../../migrations/postgres/0010_news.sql"),
     },
+    Migration {
+        number: 11,
+        name: "0011_report_keys",
+        sql: include_str!("../../../migrations/postgres/0011_report_keys.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

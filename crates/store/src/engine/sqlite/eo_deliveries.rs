@@ -4,8 +4,8 @@ use super::Sqlite;
 use super::rows::{id_at, time_at};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::eo::{EoDeliveryRecord, EoFilter, EoPoint};
-use crate::record::{damaged, failure_of, status_of};
+use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoPoint};
+use crate::record::{damaged, failure_of, report_key, status_of};
 use posthaste_model::eo::{EoDelivery, EoOutcome};
 use posthaste_model::user::Language;
 use posthaste_model::{ClientId, EmailId, Timestamp, UserId};
@@ -13,7 +13,10 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 const SELECT: &str = "SELECT d.id, d.event_id, d.client_id, d.user_id, d.email_id, d.to_email, d.subject, d.filter,
     d.language, d.resent_from, d.created_at, d.noticed_at, d.seen_at, v.name, v.owner_id, e.status, e.attempts,
-    e.sent_at, e.failure_code, e.failure_message, e.error";
+    e.sent_at, e.failure_code, e.failure_message, e.error, d.idempotency_key, d.fingerprint";
+/// The delivery under the key of a request.
+const OF_KEY: &str =
+    "WHERE d.client_id = ?1 AND d.idempotency_key = ?2 AND d.created_at >= ?3 ORDER BY d.id LIMIT 1";
 const FROM: &str =
     "FROM eo_deliveries d JOIN eo_events v ON v.id = d.event_id LEFT JOIN emails e ON e.id = d.email_id";
 /// The conditions of a filter as ?1 to ?7.
@@ -35,6 +38,7 @@ fn record_at(row: &Row<'_>) -> Result<EoDeliveryRecord, Trouble> {
         filter: serde_json::from_str(&filter).map_err(|_| damaged("filter of a report"))?,
         language: Language::parse(&language).unwrap_or(Language::Id),
         resent_from: row.get(9)?,
+        key: report_key(row.get(21)?, row.get(22)?)?,
         created_at: Timestamp::from_millis(row.get(10)?),
         noticed_at: time_at(row, 11)?,
         seen_at: time_at(row, 12)?,
@@ -84,7 +88,11 @@ macro_rules! of_filter {
 }
 
 impl Sqlite {
-    pub(crate) async fn create_eo_delivery(&self, delivery: EoDelivery) -> Result<i64, StoreError> {
+    pub(crate) async fn begin_eo_delivery(
+        &self,
+        delivery: EoDelivery,
+        since: Timestamp,
+    ) -> Result<EoBegun, StoreError> {
         let filter = crate::record::filter_json(&delivery.filter)?;
         self.write(1, move |tx| {
             let event = tx.connection.query_row(
@@ -93,10 +101,16 @@ impl Sqlite {
                 |_| Ok(()),
             );
             event.optional()?.ok_or(StoreError::NotFound)?;
+            if let Some(key) = &delivery.key {
+                let of = params![delivery.client_id.as_bytes(), key.key, since.millis()];
+                if let Some(found) = some(tx.connection, OF_KEY, of)?.pop() {
+                    return Ok(EoBegun::over(found.delivery, &delivery));
+                }
+            }
             tx.connection.execute(
                 "INSERT INTO eo_deliveries (event_id, client_id, user_id, email_id, to_email, subject, filter, language,
-                    resent_from, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    resent_from, created_at, idempotency_key, fingerprint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 params![
                     delivery.event_id,
                     delivery.client_id.as_bytes(),
@@ -108,16 +122,20 @@ impl Sqlite {
                     delivery.language.as_str(),
                     delivery.resent_from,
                     delivery.created_at.millis(),
+                    delivery.key.as_ref().map(|key| &key.key),
+                    delivery.key.as_ref().map(|key| key.fingerprint),
                 ],
             )?;
-            Ok(tx.connection.last_insert_rowid())
+            Ok(EoBegun::New(tx.connection.last_insert_rowid()))
         })
         .await
     }
 
     pub(crate) async fn delete_eo_delivery(&self, id: i64) -> Result<(), StoreError> {
         self.write(1, move |tx| {
-            tx.connection.execute("DELETE FROM eo_deliveries WHERE id = ?1", [id])?;
+            let sql = "DELETE FROM eo_deliveries WHERE id = ?1
+                AND NOT EXISTS (SELECT 1 FROM emails WHERE emails.id = eo_deliveries.email_id)";
+            tx.connection.execute(sql, [id])?;
             Ok(())
         })
         .await

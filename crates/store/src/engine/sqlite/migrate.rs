@@ -54,6 +54,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0008_suppressions.sql"),
     },
     Migration { number: 9, name: "0009_news", sql: include_str!("../../../migrations/sqlite/0009_news.sql") },
+    Migration {
+        number: 10,
+        name: "0010_report_keys",
+        sql: include_str!("../../../migrations/sqlite/0010_report_keys.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (
