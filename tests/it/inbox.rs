@@ -140,14 +140,19 @@ fn an_admin_releases_on_the_page_and_the_audit_says_so() {
     let at = format!("/inbox/{}", id_of(&message["id"]));
     server.post_with(&format!("{at}/release"), &[WITHOUT_KEY], &json!({})).expect(401);
     let viewer = Browser::logged_in(&server, "viewer@example.com");
-    viewer.post_form(&format!("{at}/release"), &[], &[("to", "")]).expect(403);
+    viewer.post(&format!("{at}/release"), &[("to", "")]).expect(403);
     let browser = Browser::logged_in(&server, ROOT);
     let foreign = [("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")];
-    browser.post_form(&format!("{at}/release"), &foreign, &[("to", "")]).expect(403);
+    let token = browser.token();
+    let form = [("to", ""), ("_token", token.as_str())];
+    browser.post_form(&format!("{at}/release"), &foreign, &form).expect(403);
+    browser.post_form(&format!("{at}/release"), &[], &[("to", "")]).expect(419);
+    browser.post_form(&format!("{at}/delete"), &[], &[]).expect(419);
+    browser.post_form("/inbox/delete", &[], &[]).expect(419);
     let page = browser.get(&at).expect(200).text();
     assert!(page.contains(&format!("action=\"{at}/release\"")), "{page}");
     assert!(relay.messages().is_empty());
-    let done = browser.post_form(&format!("{at}/release"), &[], &[("to", "me@office.example")]).expect(303);
+    let done = browser.post(&format!("{at}/release"), &[("to", "me@office.example")]).expect(303);
     let place = done.header("location").expect("a place").to_owned();
     assert_eq!(relay.only_message().recipients, ["me@office.example"]);
     let told = browser.get(&place).expect(200).text();
@@ -187,6 +192,36 @@ fn a_released_message_comes_again_until_the_relay_takes_it() {
     let relay = Relay::start_at(address, Script::accepting());
     server.wait_status(&email, "sent");
     assert_eq!(relay.only_message().recipients, ["ann@client.com"]);
+}
+
+#[test]
+fn the_page_says_what_becomes_of_a_release() {
+    let relay = Relay::accepting();
+    let patient = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__MAX_ATTEMPTS", "50");
+    let server = Server::start(patient);
+    let test_key = server.new_key(&["--client", "default", "--mode", "test"]);
+    send_by(&server, &test_key, &email_to("ann@client.com", "hello"));
+    let id = id_of(&caught(&server, "ann@client.com")["id"]);
+    let address = relay.address();
+    drop(relay);
+    let browser = Chromium::start(Looks::default());
+    browser.open(&format!("http://{}/inbox/{id}", server.address()));
+    browser.click("[data-release] summary");
+    browser.click("[data-release] form button");
+    browser.wait_for("it is released", "return !!document.querySelector('[data-released][data-open]')");
+    browser.ask("window.isTheSamePage = true");
+    let relay = Relay::start_at(address, Script::accepting());
+    browser.wait_for(
+        "the page says that it is out",
+        "return document.querySelector('[data-released]:not([data-open])')?.textContent.includes('is sent')",
+    );
+    assert_eq!(browser.ask("return window.isTheSamePage"), json!(true), "nothing was loaded again");
+    assert_eq!(relay.only_message().recipients, ["ann@client.com"]);
+    browser.click("[data-delete]");
+    browser.wait_for("the list is shown", "return location.pathname === '/inbox'");
+    let left = server.get_with("/inbox/api/messages", &[WITHOUT_KEY]).expect(200).json();
+    assert_eq!(left["data"], json!([]));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The inbox transport's messages.
 
+use crate::configuration::Actor;
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::inbox::InboxMessage;
 use posthaste_model::{ClientId, InboxId, Timestamp};
@@ -26,6 +27,15 @@ pub enum InboxSelection {
     Ids(Vec<InboxId>),
     /// All of the client's, or of the installation.
     All,
+}
+
+/// What the audit calls a deletion.
+pub(crate) const DELETED: &str = "inbox.delete";
+
+/// The deletion of all messages in the words of the audit: its target and its detail.
+pub(crate) fn all_deleted(client: Option<ClientId>, count: u64) -> (String, String) {
+    let target = client.map_or_else(|| "all".to_owned(), |id| id.to_string());
+    (target, format!("{count} message{}", if count == 1 { "" } else { "s" }))
 }
 
 /// A client that has messages in the inbox.
@@ -64,13 +74,15 @@ impl Store {
         on_engine!(self, engine => engine.inbox_get(client, id).await)
     }
 
-    /// Deletes messages; how many.
+    /// Deletes messages; how many. What a person deletes, the `actor`, stands in the audit: each message by its id, or
+    /// that all of a client's (by its id), or all there were, are gone, and how many.
     pub async fn inbox_delete(
         &self,
         client: Option<ClientId>,
         which: InboxSelection,
+        actor: Option<&Actor>,
     ) -> Result<u64, StoreError> {
-        on_engine!(self, engine => engine.inbox_delete(client, which).await)
+        on_engine!(self, engine => engine.inbox_delete(client, which, actor.cloned()).await)
     }
 
     /// The clients that have messages, by name; only this one when one is given.

@@ -9,7 +9,8 @@
 use crate::auth::{Auth, AuthError, Caller, Freshness};
 use crate::surfaces::http::exchange;
 use crate::surfaces::http::problem::{self, Problem};
-use crate::surfaces::web::visitor::{comes_by_itself, session_cookie};
+use crate::surfaces::web::cookies::session_cookie;
+use crate::surfaces::web::visitor::comes_by_itself;
 use http::header::{FORWARDED, HOST, ORIGIN, VIA};
 use http::request::Parts;
 use http::uri::Authority;
@@ -75,7 +76,8 @@ impl Guest {
 
 /// Decides.
 pub(super) struct Access {
-    auth: Auth,
+    /// Knows keys, logins and the tokens of forms.
+    pub(super) auth: Auth,
     public_host: Option<String>,
 }
 

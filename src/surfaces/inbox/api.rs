@@ -38,12 +38,6 @@ impl Inbox {
         let next = messages.last().filter(|_| has_more).map(|message| message.id);
         Ok((messages, next))
     }
-
-    /// Deletes messages; how many there were.
-    pub(super) async fn remove(&self, scope: Scope, which: InboxSelection) -> Result<u64, Problem> {
-        let deleted = self.store.inbox_delete(scope.client, which).await;
-        deleted.map_err(|error| access::unavailable(&error))
-    }
 }
 
 pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
@@ -90,14 +84,14 @@ pub(super) async fn clients(visit: Visit, (): ()) -> Result<Response, Problem> {
 
 pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem> {
     let message = visit.found(&id).await?;
-    visit.inbox.remove(visit.scope, InboxSelection::Ids(vec![message.id])).await?;
+    visit.remove(visit.scope, InboxSelection::Ids(vec![message.id])).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn delete_all(visit: Visit, (): ()) -> Result<Response, Problem> {
     // A filter here would be a wish this does not fulfil; refused, it cannot delete more than was meant.
     let asked = visit.asked(&["client"])?;
-    let deleted = visit.inbox.remove(visit.scope_of(&asked).await?, InboxSelection::All).await?;
+    let deleted = visit.remove(visit.scope_of(&asked).await?, InboxSelection::All).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "deleted": deleted })))
 }
 

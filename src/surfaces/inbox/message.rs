@@ -2,6 +2,7 @@
 
 use super::access::{self, Who};
 use super::content::Opened;
+use super::forms::FormToken;
 use super::pages::{When, subject};
 use super::parts::{self, PartLine, size};
 use super::release::Releases;
@@ -37,6 +38,7 @@ struct MessagePage {
     /// The transports it can be released to, each with whether it is the usual one.
     ways: Vec<(String, bool)>,
     once: String,
+    token: String,
     released: Option<Released>,
 }
 
@@ -86,8 +88,9 @@ pub(super) async fn page(visit: Visit, id: String) -> Result<Response, Problem> 
     };
     let client = visit.client_name(opened.message.client_id).await?;
     let releases = &visit.inbox.releases;
-    let page = MessagePage::new(&opened, view, (client, released), releases);
-    Ok(web::page(StatusCode::OK, &page))
+    let token = visit.form_token();
+    let page = MessagePage::new(&opened, view, (client, released), (releases, &token));
+    Ok(token.put_on(&visit, web::page(StatusCode::OK, &page)))
 }
 
 impl Visit {
@@ -120,7 +123,7 @@ impl MessagePage {
         opened: &Opened,
         view: View,
         (client, released): (String, Option<Released>),
-        releases: &Releases,
+        (releases, token): (&Releases, &FormToken),
     ) -> Self {
         let message = &opened.message;
         let ways = releases.ways.names.iter();
@@ -140,6 +143,7 @@ impl MessagePage {
             view,
             ways: ways.map(|name| (name.clone(), releases.ways.default.as_ref() == Some(name))).collect(),
             once: releases.once(),
+            token: token.value.clone(),
             released,
         }
     }

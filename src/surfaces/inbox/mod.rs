@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod code;
 mod content;
+mod forms;
 pub(super) mod frame;
 mod message;
 mod pages;
@@ -111,10 +112,10 @@ impl Inbox {
             .fallback(api::no_such_path);
         Router::new()
             .route("/inbox", route(get, pages::refused, pages::list))
-            .route("/inbox/delete", route(post, pages::refused, pages::delete_all))
+            .route("/inbox/delete", route_with_body(post, pages::refused, pages::delete_all))
             .route("/inbox/{id}", route(get, pages::refused, message::page))
             .route("/inbox/{id}/html", route(get, pages::refused, pages::html))
-            .route("/inbox/{id}/delete", route(post, pages::refused, pages::delete))
+            .route("/inbox/{id}/delete", route_with_body(post, pages::refused, pages::delete))
             .route("/inbox/{id}/release", route_with_body(post, pages::refused, release::by_page))
             .nest("/inbox/api", api)
             .with_state(self)

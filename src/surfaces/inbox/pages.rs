@@ -7,8 +7,9 @@ use super::parts::size;
 use super::visit::Visit;
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::web;
-use crate::surfaces::web::visitor::{escaped, redirect};
+use crate::surfaces::web::visitor::{escaped, redirect, status_419};
 use askama::Template;
+use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
@@ -35,6 +36,7 @@ struct ListPage {
     newest: String,
     older: Option<String>,
     wait: String,
+    token: String,
 }
 
 /// An inbox that can be shown.
@@ -78,6 +80,7 @@ pub(super) fn refused(problem: Problem, _parts: &Parts) -> Response {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "Not open to you",
         StatusCode::BAD_REQUEST => "That address makes no sense",
         StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => "That did not work",
+        status if status == status_419() => "The page was too old",
         _ => "Something went wrong",
     };
     let page = RefusedPage { title, detail: problem.detail().to_owned() };
@@ -97,7 +100,9 @@ pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
     let query = asked.q.unwrap_or_default();
     let of_all = clients.iter().filter(|one| scope.client.is_none_or(|own| own == one.id));
     let within = format!("{}{}", parameter("client", &client), parameter("q", &query));
+    let token = visit.form_token();
     let page = ListPage {
+        token: token.value.clone(),
         messages: messages.iter().map(|message| Line::new(message, scope, &clients)).collect(),
         total: of_all.map(|one| one.messages).sum(),
         inboxes: choices(&clients, scope, &client, &query),
@@ -108,7 +113,7 @@ pub(super) async fn list(visit: Visit, (): ()) -> Result<Response, Problem> {
         query,
         client,
     };
-    Ok(web::page(StatusCode::OK, &page))
+    Ok(token.put_on(&visit, web::page(StatusCode::OK, &page)))
 }
 
 /// The inboxes to choose from; none where there is but one.
@@ -152,17 +157,19 @@ pub(super) async fn html(visit: Visit, id: String) -> Result<Response, Problem> 
     Ok(frame::answer(&html.content, &parts_at, &opened.view.attachments))
 }
 
-pub(super) async fn delete(visit: Visit, id: String) -> Result<Response, Problem> {
+pub(super) async fn delete(visit: Visit, id: String, body: Body) -> Result<Response, Problem> {
+    visit.form(body).await?;
     // Gone already is as good: a second press, or another reader.
     if let Ok(id) = id.parse() {
-        visit.inbox.remove(visit.scope, InboxSelection::Ids(vec![id])).await?;
+        visit.remove(visit.scope, InboxSelection::Ids(vec![id])).await?;
     }
     Ok(redirect("/inbox"))
 }
 
-pub(super) async fn delete_all(visit: Visit, (): ()) -> Result<Response, Problem> {
+pub(super) async fn delete_all(visit: Visit, (): (), body: Body) -> Result<Response, Problem> {
+    visit.form(body).await?;
     let asked = visit.asked(&["client"])?;
-    visit.inbox.remove(visit.scope_of(&asked).await?, InboxSelection::All).await?;
+    visit.remove(visit.scope_of(&asked).await?, InboxSelection::All).await?;
     Ok(redirect("/inbox"))
 }
 

@@ -124,7 +124,7 @@ pub(super) async fn by_program(visit: Visit, id: String, body: Body) -> Result<R
 
 /// `POST /inbox/{id}/release`: the form of the message's page, then back to it.
 pub(super) async fn by_page(visit: Visit, id: String, body: Body) -> Result<Response, Problem> {
-    let held = visit.inbox.releases.bodies.read_up_to(&visit.parts, body, REQUEST_BYTES).await?;
+    let held = visit.form(body).await?;
     let fields =
         Fields::parse(held.bytes()).map_err(|error| Problem::new(problem::BAD_REQUEST, error.to_string()))?;
     let given = |name: &str| fields.get(name).map(str::trim).filter(|value| !value.is_empty());

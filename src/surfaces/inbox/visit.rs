@@ -2,7 +2,7 @@
 //! the shape of a refusal.
 
 use super::Inbox;
-use super::access::{Guest, Scope};
+use super::access::{self, Guest, Scope, Who};
 use super::content::Opened;
 use super::parameters::Asked;
 use crate::surfaces::http::problem::Problem;
@@ -13,6 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Request;
 use http::request::Parts;
 use posthaste_model::inbox::InboxMessage;
+use posthaste_store::InboxSelection;
 use serde::de::DeserializeOwned;
 
 /// A request that was admitted.
@@ -41,6 +42,17 @@ impl Visit {
     /// The message of that id, if it may be seen.
     pub(super) async fn found(&self, id: &str) -> Result<InboxMessage, Problem> {
         self.inbox.find(self.scope, id).await
+    }
+
+    /// Deletes messages; how many there were. The audit says so when it was a person: what a program does to its own
+    /// inbox by key, as tests do all day, is no news.
+    pub(super) async fn remove(&self, scope: Scope, which: InboxSelection) -> Result<u64, Problem> {
+        let person = match self.guest.who {
+            Who::AtMachine | Who::Admin(_) => Some(self.guest.actor(&self.parts)),
+            Who::Key(_) => None,
+        };
+        let deleted = self.inbox.store.inbox_delete(scope.client, which, person.as_ref()).await;
+        deleted.map_err(|error| access::unavailable(&error))
     }
 
     /// The message of that id with what is in it.

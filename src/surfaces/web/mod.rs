@@ -1,6 +1,7 @@
 //! What all pages share: the layout, the assets, and the headers under which a browser may show them. Pages carry no
 //! script and no style of their own, so the policy allows none: what a hostile text smuggles in stays text.
 
+pub mod cookies;
 pub mod shell;
 pub mod visitor;
 

@@ -1,6 +1,7 @@
 //! Who looks at a page: the login that the browser keeps in a cookie, the token by which our own forms are known, and
 //! the language.
 
+use super::cookies::{self, LANGUAGE, SESSION, session_cookie};
 use crate::admin::Admin;
 use crate::auth::{Auth, Browser, SignedIn};
 use crate::surfaces::Ground;
@@ -11,19 +12,19 @@ use crate::surfaces::http::form::Fields;
 use crate::surfaces::http::multipart;
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use posthaste_model::user::{Language, Role};
 use posthaste_store::{Actor, StoreError};
 use serde_json::json;
 
-const SESSION: &str = "posthaste_session";
-const LANGUAGE: &str = "posthaste_lang";
 /// How long a browser remembers a language.
 const LANGUAGE_AGE: u32 = 365 * 86_400;
 /// A form has no more bytes.
 const FORM_BYTES: usize = 256 * 1024;
+/// The field of forms that holds their token.
+pub const FORM_TOKEN: &str = "_token";
 /// The token of forms, as scripts send it.
 const CSRF: &str = "x-csrf-token";
 /// Sent by our own scripts with what they ask for by themselves.
@@ -115,7 +116,7 @@ impl Visitors {
         let chosen = fields.get("lang").and_then(Language::parse);
         let language = chosen
             .or_else(|| signed_in.as_ref().and_then(|who| who.user.language))
-            .or_else(|| cookie(&parts.headers, LANGUAGE).and_then(|word| Language::parse(&word)))
+            .or_else(|| cookies::find(&parts.headers, LANGUAGE).and_then(|word| Language::parse(&word)))
             .unwrap_or(self.language);
         let mut visitor = Visitor {
             form_token: self.auth.form_token(&token),
@@ -149,9 +150,8 @@ impl Visitors {
         let body = body.map_err(|refusal| visitor.refuse_body(&refusal))?;
         let boundary = multipart::boundary_of(&text(&parts.headers, CONTENT_TYPE.as_str()));
         let form = Form { body, boundary };
-        let header = text(&parts.headers, CSRF);
-        let field = form.fields().and_then(|fields| fields.get("_token").map(str::to_owned));
-        let given = if header.is_empty() { field.unwrap_or_default() } else { header };
+        let field = || form.fields().and_then(|fields| fields.get(FORM_TOKEN).map(str::to_owned));
+        let given = token_of_header(&parts.headers).or_else(field).unwrap_or_default();
         if visitor.is_new || !self.auth.is_form_token(&visitor.token, &given) {
             return Err(visitor.refuse(status_419(), "csrf_token_mismatch"));
         }
@@ -250,13 +250,13 @@ impl Visitor {
     }
 
     fn put_cookie(&self, response: &mut Response, name: &str, value: &str, age: Option<u32>) {
-        let secure = if self.exchange.came_by_tls() { "; Secure" } else { "" };
-        let age = age.map_or_else(String::new, |age| format!("; Max-Age={age}"));
-        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}");
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
+        cookies::put(response, &self.exchange, name, value, age);
     }
+}
+
+/// The token that a script sends in a header.
+pub fn token_of_header(headers: &HeaderMap) -> Option<String> {
+    Some(text(headers, CSRF)).filter(|token| !token.is_empty())
 }
 
 /// The status of a form that is not ours; HTTP has no name for it.
@@ -336,22 +336,6 @@ pub fn comes_by_itself(headers: &HeaderMap) -> bool {
     headers.contains_key(REFRESH) || accepts(headers, "text/event-stream")
 }
 
-/// What a browser keeps of its login.
-pub fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, SESSION).filter(|token| is_token(token))
-}
-
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
-}
-
-/// The shape of what we give to browsers; anything else is not looked up.
-fn is_token(text: &str) -> bool {
-    text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
 fn base_of(parts: &Parts, exchange: &Exchange) -> Option<String> {
     let host = parts
         .uri
@@ -366,18 +350,6 @@ fn base_of(parts: &Parts, exchange: &Exchange) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cookies_are_found_by_name() {
-        let mut headers = HeaderMap::new();
-        headers.append(COOKIE, HeaderValue::from_static("a=1; posthaste_session=x=y"));
-        headers.append(COOKIE, HeaderValue::from_static("b=2"));
-        assert_eq!(cookie(&headers, "a").as_deref(), Some("1"));
-        assert_eq!(cookie(&headers, SESSION).as_deref(), Some("x=y"));
-        assert_eq!(cookie(&headers, "b").as_deref(), Some("2"));
-        assert_eq!(cookie(&headers, "c"), None);
-        assert!(!is_token("x=y") && is_token(&"a".repeat(43)));
-    }
 
     #[test]
     fn another_language_keeps_what_was_asked_for() {

@@ -59,6 +59,18 @@ impl Got {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
+    /// The cookie that the answer gives to a browser that has none.
+    pub fn cookie(&self) -> String {
+        let (_, rest) = self.header("set-cookie").split_once("posthaste_session=").expect("a cookie");
+        rest.split(';').next().expect("a value").to_owned()
+    }
+
+    /// The token of the page's forms.
+    pub fn token(&self) -> String {
+        let (_, rest) = self.body.split_once("name=\"csrf-token\" content=\"").expect("a token");
+        rest.split('"').next().expect("a value").to_owned()
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
@@ -221,6 +233,20 @@ impl Desk {
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = String::from_utf8_lossy(&bytes).into_owned();
         Got { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// A form of a page, sent by the browser that was shown the page.
+    pub async fn post(&self, uri: &str, fields: &str) -> Got {
+        let page = self.get("/inbox").await;
+        let cookie = format!("posthaste_session={}", page.cookie());
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", "http://127.0.0.1:8000"),
+            ("sec-fetch-site", "same-origin"),
+            ("cookie", cookie.as_str()),
+        ];
+        let body = format!("_token={}&{fields}", page.token());
+        self.submit("127.0.0.1", ("POST", uri), &headers, &body).await
     }
 
     pub async fn get(&self, uri: &str) -> Got {

@@ -104,7 +104,7 @@ async fn without_a_transport_that_leads_out_nothing_is_released() {
         page.contains("No transport leads out of this machine") && !page.contains("/release\""),
         "{page}"
     );
-    let got = desk.submit("127.0.0.1", ("POST", &format!("/inbox/{id}/release")), &[FORM], "to=").await;
+    let got = desk.post(&format!("/inbox/{id}/release"), "to=").await;
     assert_eq!(got.status, 409);
     assert!(got.body.contains("no transport leads out of this machine"), "{}", got.body);
 }
@@ -170,12 +170,11 @@ async fn the_form_of_the_page_releases_and_says_so() {
     let once = rest.split('"').next().expect("a word");
     let uri = format!("/inbox/{id}/release");
     let body = format!("once={once}&to=me%40example.org,+you%40example.org&transport=backup");
-    let own = [FORM, ("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin")];
-    let done = desk.submit("127.0.0.1", ("POST", &uri), &own, &body).await;
+    let done = desk.post(&uri, &body).await;
     assert_eq!(done.status, 303, "{}", done.body);
     let to = done.header("location").to_owned();
     assert!(to.starts_with(&format!("/inbox/{id}?released=")), "{to}");
-    let twice = desk.submit("127.0.0.1", ("POST", &uri), &own, &body).await;
+    let twice = desk.post(&uri, &body).await;
     assert_eq!((twice.status, twice.header("location")), (303, &*to), "a form sent twice releases once");
     let told = desk.get(&to).await.body;
     assert!(told.contains("Released to me@example.org, you@example.org: the new email is queued."), "{told}");
@@ -187,7 +186,7 @@ async fn the_form_of_the_page_releases_and_says_so() {
     let page = desk.get(&format!("/inbox/{other}?released={email_id}")).await;
     assert!(page.status == 200 && !page.body.contains("Released to"), "{}", page.body);
     assert_eq!(desk.get(&format!("/inbox/{id}?released=x")).await.status, 400);
-    let wrong = desk.submit("127.0.0.1", ("POST", &uri), &own, "to=nobody").await;
+    let wrong = desk.post(&uri, "to=nobody").await;
     assert_eq!(wrong.status, 422);
     assert!(wrong.body.contains("That did not work"), "{}", wrong.body);
 }

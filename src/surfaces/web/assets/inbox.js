@@ -58,6 +58,25 @@ async function refresh() {
   if (arrived > 0) document.querySelector("[data-said]").textContent = arrived === 1 ? "1 new message" : `${arrived} new messages`;
 }
 
+// What becomes of a message that was let out: asked for until it is out, or never will be.
+async function follow(note) {
+  for (let wait = 500; note.hasAttribute("data-open"); wait = Math.min(10_000, wait * 1.5)) {
+    await sleep(wait);
+    if (document.hidden) await new Promise((shown) => document.addEventListener("visibilitychange", shown, { once: true }));
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html", "x-refresh": "1" } });
+      if (!answer.ok) continue;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const newer = page.querySelector("[data-released]");
+      if (!newer) continue;
+      if (note.innerHTML !== newer.innerHTML) note.replaceChildren(...newer.childNodes);
+      note.toggleAttribute("data-open", newer.hasAttribute("data-open"));
+    } catch {
+      // The next round tries again.
+    }
+  }
+}
+
 // One request waits for the next message. Only while the page is looked at: browsers allow few connections at once.
 async function watch() {
   const state = document.querySelector("[data-live-state]");
@@ -115,6 +134,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 showTimes(document);
+const released = document.querySelector("[data-released]");
+if (released) follow(released);
 if (list?.dataset.wait) {
   document.querySelector("[data-live-state]").hidden = false;
   watch();

@@ -2,11 +2,15 @@
 
 use super::Postgres;
 use super::columns::{at, count_at, instant_at};
-use super::session::Session;
+use super::session::{Session, Value};
 use super::trouble::Trouble;
 use crate::StoreError;
 use crate::configuration::{Actor, AuditEntry, AuditFilter};
 use tokio_postgres::Row;
+
+/// The engine's clock: when it was written is a fact about the writing, not a rule.
+const NOTE: &str = "INSERT INTO audit (at, actor_kind, actor_id, actor_address, action, target, detail)
+    VALUES (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, $1, $2, $3, $4, $5, $6)";
 
 /// To be called in the transaction of every change of configuration: raises the revision, so that checks made before
 /// it are made again, and writes down who did what.
@@ -17,14 +21,20 @@ pub(super) async fn changed(
     target: &str,
     detail: Option<&str>,
 ) -> Result<(), Trouble> {
-    // The engine's clock: when it was written is a fact about the writing, not a rule.
-    db.run(
-        "WITH raised AS (UPDATE installation SET revision = revision + 1)
-         INSERT INTO audit (at, actor_kind, actor_id, actor_address, action, target, detail)
-         VALUES (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, $1, $2, $3, $4, $5, $6)",
-        &[&actor.kind, &actor.id, &actor.address, &action, &target, &detail],
-    )
-    .await?;
+    let sql = format!("WITH raised AS (UPDATE installation SET revision = revision + 1) {NOTE}");
+    db.run(&sql, &[&actor.kind, &actor.id, &actor.address, &action, &target, &detail]).await?;
+    Ok(())
+}
+
+/// Writes down who did what where no check depends on it.
+pub(super) async fn note(
+    db: &Session,
+    actor: &Actor,
+    action: &str,
+    target: &str,
+    detail: Option<&str>,
+) -> Result<(), Trouble> {
+    db.run(NOTE, &[&actor.kind, &actor.id, &actor.address, &action, &target, &detail]).await?;
     Ok(())
 }
 
@@ -41,7 +51,7 @@ impl Postgres {
         target: String,
     ) -> Result<(), StoreError> {
         let (actor, action, target) = (&actor, &action, &target);
-        self.write(1, |db| async move { changed(&db, actor, action, target, None).await }).await
+        self.write(1, |db| async move { note(&db, actor, action, target, None).await }).await
     }
 
     pub(crate) async fn audit(
@@ -52,22 +62,23 @@ impl Postgres {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let filter = &filter;
         self.read(|db| async move {
-            let rows = db
-                .rows(
-                    "SELECT id, at, actor_kind, actor_id, actor_address, action, target, detail FROM audit
-                     WHERE id < $1 AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR target = $3)
-                        AND ($4::text IS NULL OR actor_id = $4)
-                     ORDER BY id DESC LIMIT $5",
-                    &[
-                        &before.unwrap_or(i64::MAX),
-                        &filter.action,
-                        &filter.target,
-                        &filter.actor_id,
-                        &i64::try_from(limit).unwrap_or(i64::MAX),
-                    ],
-                )
-                .await?;
-            rows.iter().map(entry).collect()
+            let (before, limit) = (before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+            let mut values: Vec<Value<'_>> = vec![&before, &limit];
+            let mut conditions = String::new();
+            // Only those that are asked for: one that also holds for NULL is looked up in no index.
+            for (column, asked) in
+                [("action", &filter.action), ("target", &filter.target), ("actor_id", &filter.actor_id)]
+            {
+                if let Some(asked) = asked {
+                    values.push(asked);
+                    conditions.push_str(&format!(" AND {column} = ${}", values.len()));
+                }
+            }
+            let sql = format!(
+                "SELECT id, at, actor_kind, actor_id, actor_address, action, target, detail FROM audit
+                 WHERE id < $1{conditions} ORDER BY id DESC LIMIT $2"
+            );
+            db.rows(&sql, &values).await?.iter().map(entry).collect()
         })
         .await
     }

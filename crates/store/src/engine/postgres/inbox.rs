@@ -1,13 +1,15 @@
 //! The inbox transport's messages.
 
 use super::Postgres;
+use super::audit::note;
 use super::clients::must_stand;
 use super::columns::{at, count_at, instant_at};
 use super::rows::{id_at, uuid_of};
 use super::session::Session;
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::inbox::{InboxClient, InboxFilter, InboxSelection};
+use crate::configuration::Actor;
+use crate::inbox::{DELETED, InboxClient, InboxFilter, InboxSelection, all_deleted};
 use crate::record::damaged;
 use posthaste_model::email::BlobHash;
 use posthaste_model::inbox::InboxMessage;
@@ -100,17 +102,33 @@ impl Postgres {
         &self,
         client: Option<ClientId>,
         which: InboxSelection,
+        actor: Option<Actor>,
     ) -> Result<u64, StoreError> {
-        let client = client.map(|id| uuid_of!(id));
+        let of_client = client.map(|id| uuid_of!(id));
         let ids: Option<Vec<Uuid>> = match which {
             InboxSelection::All => None,
             InboxSelection::Ids(ids) => Some(ids.iter().map(|id| uuid_of!(id)).collect()),
         };
-        let ids = &ids;
+        let (ids, actor) = (&ids, actor.as_ref());
         self.write(1, |db| async move {
-            let sql = "DELETE FROM inbox WHERE ($1::uuid IS NULL OR client_id = $1)
-                AND ($2::uuid[] IS NULL OR id = ANY($2))";
-            db.run(sql, &[&client, ids]).await
+            let Some(ids) = ids else {
+                let sql = "DELETE FROM inbox WHERE $1::uuid IS NULL OR client_id = $1";
+                let deleted = db.run(sql, &[&of_client]).await?;
+                if let Some(actor) = actor.filter(|_| deleted > 0) {
+                    let (target, detail) = all_deleted(client, deleted);
+                    note(&db, actor, DELETED, &target, Some(&detail)).await?;
+                }
+                return Ok(deleted);
+            };
+            let sql = "DELETE FROM inbox WHERE ($1::uuid IS NULL OR client_id = $1) AND id = ANY($2)
+                RETURNING id";
+            let rows = db.rows(sql, &[&of_client, ids]).await?;
+            for row in &rows {
+                if let Some(actor) = actor {
+                    note(&db, actor, DELETED, &id_at!(row, 0, InboxId).to_string(), None).await?;
+                }
+            }
+            Ok(rows.len() as u64)
         })
         .await
     }

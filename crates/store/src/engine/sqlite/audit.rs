@@ -19,6 +19,17 @@ impl Tx<'_> {
         detail: Option<&str>,
     ) -> Result<(), Trouble> {
         self.connection.execute("UPDATE installation SET revision = revision + 1", [])?;
+        self.note(actor, action, target, detail)
+    }
+
+    /// Writes down who did what where no check depends on it.
+    pub(super) fn note(
+        &mut self,
+        actor: &Actor,
+        action: &str,
+        target: &str,
+        detail: Option<&str>,
+    ) -> Result<(), Trouble> {
         // The engine's clock: when it was written is a fact about the writing, not a rule.
         self.connection
             .prepare_cached(
@@ -42,7 +53,7 @@ impl Sqlite {
         action: String,
         target: String,
     ) -> Result<(), StoreError> {
-        self.write_alone(move |tx| tx.changed(&actor, &action, &target, None)).await
+        self.write_alone(move |tx| tx.note(&actor, &action, &target, None)).await
     }
 
     pub(crate) async fn audit(
@@ -53,12 +64,7 @@ impl Sqlite {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         self.readers
             .read(move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "SELECT id, at, actor_kind, actor_id, actor_address, action, target, detail FROM audit
-                     WHERE id < ?1 AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR target = ?3)
-                        AND (?4 IS NULL OR actor_id = ?4)
-                     ORDER BY id DESC LIMIT ?5",
-                )?;
+                let mut statement = connection.prepare_cached(&search(&filter))?;
                 let before = before.unwrap_or(i64::MAX);
                 let of = params![before, filter.action, filter.target, filter.actor_id, limit as i64];
                 let rows = statement.query_map(of, entry)?;
@@ -66,6 +72,18 @@ impl Sqlite {
             })
             .await
     }
+}
+
+/// Of the conditions only those that are asked for: one that also holds for NULL is looked up in no index.
+pub(super) fn search(filter: &AuditFilter) -> String {
+    let of = |is_asked: bool, condition: &'static str| if is_asked { condition } else { "" };
+    format!(
+        "SELECT id, at, actor_kind, actor_id, actor_address, action, target, detail FROM audit
+         WHERE id < ?1{}{}{} ORDER BY id DESC LIMIT ?5",
+        of(filter.action.is_some(), " AND action = ?2"),
+        of(filter.target.is_some(), " AND target = ?3"),
+        of(filter.actor_id.is_some(), " AND actor_id = ?4"),
+    )
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {

@@ -3,9 +3,10 @@
 use super::Sqlite;
 use super::rows::id_at;
 use super::trouble::Trouble;
-use super::tx::client_number;
+use super::tx::{Tx, client_number};
 use crate::StoreError;
-use crate::inbox::{InboxClient, InboxFilter, InboxSelection};
+use crate::configuration::Actor;
+use crate::inbox::{DELETED, InboxClient, InboxFilter, InboxSelection, all_deleted};
 use crate::record::damaged;
 use posthaste_model::email::BlobHash;
 use posthaste_model::inbox::InboxMessage;
@@ -95,23 +96,21 @@ impl Sqlite {
         &self,
         client: Option<ClientId>,
         which: InboxSelection,
+        actor: Option<Actor>,
     ) -> Result<u64, StoreError> {
         self.write_alone(move |tx| {
-            let client = number_of(tx.connection, client)?;
+            let number = number_of(tx.connection, client)?;
             match &which {
                 InboxSelection::All => {
                     let sql = "DELETE FROM inbox WHERE ?1 IS NULL OR client = ?1";
-                    Ok(tx.connection.execute(sql, [client])? as u64)
-                }
-                InboxSelection::Ids(ids) => {
-                    let sql = "DELETE FROM inbox WHERE id = ?1 AND (?2 IS NULL OR client = ?2)";
-                    let mut delete = tx.connection.prepare_cached(sql)?;
-                    let mut deleted = 0;
-                    for id in ids {
-                        deleted += delete.execute(params![id.as_bytes(), client])? as u64;
+                    let deleted = tx.connection.execute(sql, [number])? as u64;
+                    if let Some(actor) = actor.as_ref().filter(|_| deleted > 0) {
+                        let (target, detail) = all_deleted(client, deleted);
+                        tx.note(actor, DELETED, &target, Some(&detail))?;
                     }
                     Ok(deleted)
                 }
+                InboxSelection::Ids(ids) => delete_each(tx, number, ids, actor.as_ref()),
             }
         })
         .await
@@ -153,6 +152,26 @@ impl Sqlite {
             })
             .await
     }
+}
+
+fn delete_each(
+    tx: &mut Tx<'_>,
+    client: Option<i64>,
+    ids: &[InboxId],
+    actor: Option<&Actor>,
+) -> Result<u64, Trouble> {
+    let sql = "DELETE FROM inbox WHERE id = ?1 AND (?2 IS NULL OR client = ?2)";
+    let mut deleted = 0;
+    for id in ids {
+        if tx.connection.prepare_cached(sql)?.execute(params![id.as_bytes(), client])? == 0 {
+            continue;
+        }
+        deleted += 1;
+        if let Some(actor) = actor {
+            tx.note(actor, DELETED, &id.to_string(), None)?;
+        }
+    }
+    Ok(deleted)
 }
 
 fn list(
