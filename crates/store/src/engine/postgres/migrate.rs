@@ -70,6 +70,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0011_report_keys",
         sql: include_str!("../../../migrations/postgres/0011_report_keys.sql"),
     },
+    Migration {
+        number: 12,
+        name: "0012_search",
+        sql: include_str!("../../../migrations/postgres/0012_search.sql"),
+    },
 ];
 
 /// What the advisory locks of upkeep are called by; any number that nothing else uses.

@@ -223,41 +223,39 @@ pub(super) fn number_range(
     Ok(low.zip(high))
 }
 
+/// The newest email of a status that waits. The index holds those two statuses alone, and the statement must say so.
+pub(super) const WAITING: &str = "SELECT n FROM emails INDEXED BY emails_waiting
+    WHERE client = ?1 AND status = ?2 AND status IN (0, 1) AND n <= ?3 ORDER BY n DESC LIMIT 1";
+/// The newest email of a status that is over. Without `likely` the index is read from the first of these statuses on,
+/// and sorted, instead of in its own order.
+pub(super) const OVER: &str = "SELECT n FROM emails INDEXED BY emails_ended
+    WHERE client = ?1 AND status = ?2 AND likely(status > 2) AND n <= ?3 ORDER BY n DESC LIMIT 1";
+
 /// Numbers of emails for which one condition holds, newest first.
 enum Stream {
     /// By the index.
     Key(Kind, String),
-    /// In one of these statuses: those that are over by their index; the rest, few, by number, highest first.
-    Statuses { over: Vec<i64>, under_way: Vec<i64> },
+    /// In one of these statuses: those that wait or are over by their indexes; those under way, few, by number, highest
+    /// first.
+    Statuses { waiting: Vec<i64>, under_way: Vec<i64>, over: Vec<i64> },
 }
 
 impl Stream {
     fn of_statuses(connection: &Connection, client: i64, statuses: &[i64]) -> Result<Self, Trouble> {
-        let over =
-            statuses.iter().copied().filter(|status| *status > status_code(Status::Processing)).collect();
-        let wanted: Vec<i64> =
-            statuses.iter().copied().filter(|status| *status <= status_code(Status::Processing)).collect();
+        let processing = status_code(Status::Processing);
+        let waiting = statuses.iter().copied().filter(|status| *status < processing).collect();
+        let over = statuses.iter().copied().filter(|status| *status > processing).collect();
         let mut under_way = Vec::new();
-        if !wanted.is_empty() {
+        if statuses.contains(&processing) {
             let mut statement = connection.prepare_cached(
-                "SELECT n, status FROM emails INDEXED BY emails_due WHERE due_at IS NOT NULL AND client = ?1",
+                "SELECT n FROM emails INDEXED BY emails_due
+                 WHERE due_at IS NOT NULL AND status = 2 AND client = ?1",
             )?;
-            let mut rows = statement.query([client])?;
-            while let Some(row) = rows.next()? {
-                if wanted.contains(&row.get(1)?) {
-                    under_way.push(row.get(0)?);
-                }
-            }
-        }
-        if wanted.contains(&status_code(Status::Queued)) {
-            let mut statement = connection.prepare_cached(
-                "SELECT n FROM emails INDEXED BY emails_held WHERE client = ?1 AND status = 1 AND due_at IS NULL",
-            )?;
-            let held = statement.query_map([client], |row| row.get(0))?;
-            under_way.extend(held.collect::<Result<Vec<i64>, _>>()?);
+            let found = statement.query_map([client], |row| row.get(0))?;
+            under_way.extend(found.collect::<Result<Vec<i64>, _>>()?);
         }
         under_way.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(Self::Statuses { over, under_way })
+        Ok(Self::Statuses { waiting, under_way, over })
     }
 
     fn at_most(&self, connection: &Connection, client: i64, n: i64) -> Result<Option<i64>, Trouble> {
@@ -269,16 +267,15 @@ impl Stream {
                 )?
                 .query_row(params![client, *kind as i64, value, n], |row| row.get(0))
                 .optional()?),
-            Self::Statuses { over, under_way } => {
+            Self::Statuses { waiting, under_way, over } => {
                 let mut best = under_way.get(under_way.partition_point(|m| *m > n)).copied();
-                let mut statement = connection.prepare_cached(
-                    "SELECT n FROM emails INDEXED BY emails_ended
-                     WHERE client = ?1 AND status = ?2 AND status > 2 AND n <= ?3 ORDER BY n DESC LIMIT 1",
-                )?;
-                for status in over {
-                    let found =
-                        statement.query_row(params![client, status, n], |row| row.get(0)).optional()?;
-                    best = best.max(found);
+                for (statuses, sql) in [(waiting, WAITING), (over, OVER)] {
+                    let mut statement = connection.prepare_cached(sql)?;
+                    for status in statuses {
+                        let found =
+                            statement.query_row(params![client, status, n], |row| row.get(0)).optional()?;
+                        best = best.max(found);
+                    }
                 }
                 Ok(best)
             }

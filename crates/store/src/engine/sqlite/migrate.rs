@@ -59,6 +59,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "0010_report_keys",
         sql: include_str!("../../../migrations/sqlite/0010_report_keys.sql"),
     },
+    Migration {
+        number: 11,
+        name: "0011_search",
+        sql: include_str!("../../../migrations/sqlite/0011_search.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -21,6 +21,8 @@ mod list;
 mod migrate;
 mod news;
 mod outcome;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod retention;
 mod rows;

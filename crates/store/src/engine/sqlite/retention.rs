@@ -17,6 +17,8 @@ use crate::record::damaged;
 use crate::record::finders::FinderHead;
 use crate::upkeep::Removed;
 use crate::workers::FORGOTTEN_AFTER;
+#[cfg(test)]
+pub(super) use plan::OLD;
 use plan::{OwnTimes, Plan};
 use posthaste_model::Timestamp;
 use posthaste_model::email::{Attachment, BlobHash, Content};

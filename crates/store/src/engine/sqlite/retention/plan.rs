@@ -7,6 +7,12 @@ use posthaste_model::Timestamp;
 use rusqlite::{Connection, params};
 use std::time::Duration;
 
+/// Old emails of a client and status that are over, oldest first. Without `likely` the index is read from the first of
+/// these statuses on, and sorted, instead of in its own order.
+pub(in crate::engine::sqlite) const OLD: &str = "SELECT n FROM emails INDEXED BY emails_ended
+    WHERE client = ?1 AND status = ?2 AND likely(status > 2) AND n <= ?3 AND requested_at < ?4
+        AND due_at IS NULL ORDER BY n LIMIT ?5";
+
 /// The step to be done.
 pub(super) struct Plan {
     /// Bodies of email requested before this go, unless the client has times of its own.
@@ -84,11 +90,7 @@ impl Plan {
             if self.records.len() >= limit || last_old == 0 {
                 break;
             }
-            let mut statement = connection.prepare_cached(
-                "SELECT n FROM emails INDEXED BY emails_ended
-                 WHERE client = ?1 AND status = ?2 AND status > 2 AND n <= ?3 AND requested_at < ?4
-                    AND due_at IS NULL ORDER BY n LIMIT ?5",
-            )?;
+            let mut statement = connection.prepare_cached(OLD)?;
             let room = limit - self.records.len();
             let rows = statement
                 .query_map(params![client, status, last_old, before.millis(), room], |row| row.get(0))?;
