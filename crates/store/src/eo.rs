@@ -4,6 +4,7 @@ use crate::configuration::Actor;
 use crate::{Store, StoreError, on_engine};
 use posthaste_model::eo::{EoDelivery, EoEvent, EoOutcome};
 use posthaste_model::{Status, Timestamp, UserId};
+use std::time::Duration;
 
 /// Which deliveries; all given conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,8 +64,16 @@ impl EoBegun {
     }
 }
 
-/// When a delivery was asked for, and the status of its email.
-pub type EoPoint = (Timestamp, Status);
+/// Deliveries that were asked for in one period and have one status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EoTally {
+    /// When the period begins.
+    pub begin: Timestamp,
+    /// The status of their emails.
+    pub status: Status,
+    /// How many.
+    pub count: u64,
+}
 
 impl Store {
     /// Adds an event; its number. `NotFound` without the client or the owner.
@@ -111,9 +120,10 @@ impl Store {
         on_engine!(self, engine => engine.eo_deliveries(filter.clone(), limit).await)
     }
 
-    /// When the deliveries that the filter finds were asked for, and their statuses; newest first.
-    pub async fn eo_points(&self, filter: &EoFilter, limit: usize) -> Result<Vec<EoPoint>, StoreError> {
-        on_engine!(self, engine => engine.eo_points(filter.clone(), limit).await)
+    /// How many deliveries the filter finds, by the period of length `period` in which they were asked for, counted from
+    /// the beginning of 1970, and by status; oldest first. Periods without any are left out.
+    pub async fn eo_tally(&self, filter: &EoFilter, period: Duration) -> Result<Vec<EoTally>, StoreError> {
+        on_engine!(self, engine => engine.eo_tally(filter.clone(), period).await)
     }
 
     /// Deliveries asked for from `from` until before `to` whose organizer was not told of them, and whose email is

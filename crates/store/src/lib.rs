@@ -36,7 +36,7 @@ pub use bell::Bell;
 pub use claim::CLAIM_BYTES;
 pub use configuration::{Actor, AuditEntry, AuditFilter};
 pub use emails::{Cursor, CursorError, EmailFilter, EmailRecord, EmailSummary, HourCount, Page, StatsBy};
-pub use eo::{EoBegun, EoDeliveryRecord, EoFilter, EoPoint};
+pub use eo::{EoBegun, EoDeliveryRecord, EoFilter, EoTally};
 pub use error::StoreError;
 pub use feed::{ClientEvent, ClientEvents};
 pub use inbox::{InboxClient, InboxFilter, InboxSelection};

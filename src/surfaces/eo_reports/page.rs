@@ -12,18 +12,19 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{Request, StatusCode};
-use posthaste_model::FailureCode;
 use posthaste_model::eo::EoEvent;
 use posthaste_model::user::Role;
-use posthaste_store::{EoDeliveryRecord, EoFilter, EoPoint, StoreError};
+use posthaste_model::{FailureCode, UserId};
+use posthaste_store::{EoDeliveryRecord, EoFilter, EoTally, StoreError};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Days of the chart.
 const DAYS: usize = 30;
-/// Deliveries that counters and chart look at.
-const POINTS: usize = 20_000;
-/// Notices shown at once.
-const NOTICES: usize = 5;
+/// The chart counts by periods of this length: days of every time zone begin with one.
+const PERIOD: Duration = Duration::from_mins(15);
+/// Notices shown at once, all but the first folded up.
+const NOTICES: usize = 20;
 /// Height of the chart's bars.
 const HEIGHT: u64 = 60;
 
@@ -41,6 +42,8 @@ struct ListPage {
     bars: Vec<Bar>,
     chart: String,
     notices: Vec<Line>,
+    /// How many more notices there are than the first, in words.
+    more: String,
     lines: Vec<Line>,
     older: Option<String>,
     first: Option<String>,
@@ -200,10 +203,6 @@ impl EoReports {
         let shell = Shell::of(visitor, "reports");
         let question = filters.question(who, &self.eo.days);
         let records = self.store.eo_deliveries(&question, filters.limit.unwrap_or(LIMIT)).await?;
-        let owner_id = (who.user.role != Role::Admin).then_some(who.user.id);
-        let noticed = EoFilter { owner_id, is_noticed: true, ..EoFilter::default() };
-        let notices = self.store.eo_deliveries(&noticed, NOTICES).await?;
-        let notices = notices.iter().map(|record| Line::of(self, &shell, record)).collect();
         let lines: Vec<Line> = records.iter().map(|record| Line::of(self, &shell, record)).collect();
         let is_full = lines.len() >= filters.limit.unwrap_or(LIMIT);
         let older = lines
@@ -212,19 +211,13 @@ impl EoReports {
             .map(|last| Filters { before_id: Some(last.id), ..filters.clone() }.address());
         let first = filters.before_id.map(|_| Filters { before_id: None, ..filters.clone() }.address());
         let any = Filters { status: None, before_id: None, ..filters.clone() };
-        let points = self.store.eo_points(&any.question(who, &self.eo.days), POINTS).await?;
-        let (bars, chart) = if filters.date_from.is_none() && filters.date_to.is_none() {
-            self.bars(&shell, &points)
-        } else {
-            let days = self.eo.days.last(DAYS, self.clock.now());
-            let from = days.first().and_then(|day| self.eo.days.begin(day));
-            let recent = EoFilter { owner_id, event_id: filters.event_id, from, ..EoFilter::default() };
-            self.bars(&shell, &self.store.eo_points(&recent, POINTS).await?)
-        };
+        let tally = self.store.eo_tally(&any.question(who, &self.eo.days), Duration::MAX).await?;
+        let (bars, chart) = self.chart(&shell, who, filters.event_id).await?;
+        let (notices, more) = self.notices(&shell, who).await?;
         let (said, is_fault) = said(&shell, said_word);
         Ok(ListPage {
             events: self.choices(who, &filters).await?,
-            counters: counters(&shell, &filters, &any, &points),
+            counters: counters(&shell, &filters, &any, &tally),
             zone: self.eo.days.zone(),
             shell,
             faults,
@@ -233,11 +226,26 @@ impl EoReports {
             bars,
             chart,
             notices,
+            more,
             lines,
             older,
             first,
             filters,
         })
+    }
+
+    /// The newest deliveries that need attention, and how many there are behind the first, in words.
+    async fn notices(&self, shell: &Shell, who: &SignedIn) -> Result<(Vec<Line>, String), StoreError> {
+        let noticed = EoFilter { owner_id: owner_of(who), is_noticed: true, ..EoFilter::default() };
+        let found = self.store.eo_deliveries(&noticed, NOTICES).await?;
+        let all = if found.len() < NOTICES {
+            found.len() as u64
+        } else {
+            self.store.eo_tally(&noticed, Duration::MAX).await?.iter().map(|one| one.count).sum()
+        };
+        let more = shell.say("{n} more need attention", "{n} lagi perlu perhatian");
+        let more = more.replace("{n}", &all.saturating_sub(1).to_string());
+        Ok((found.iter().map(|record| Line::of(self, shell, record)).collect(), more))
     }
 
     async fn choices(
@@ -252,18 +260,24 @@ impl EoReports {
             .collect())
     }
 
-    /// The last 30 days as bars, and the same in words; points of other days are left out.
-    fn bars(&self, shell: &Shell, points: &[EoPoint]) -> (Vec<Bar>, String) {
+    /// The last 30 days as bars, and the same in words.
+    async fn chart(
+        &self,
+        shell: &Shell,
+        who: &SignedIn,
+        event_id: Option<i64>,
+    ) -> Result<(Vec<Bar>, String), StoreError> {
         let days = self.eo.days.last(DAYS, self.clock.now());
-        let mut amounts: HashMap<String, [u64; 3]> = HashMap::new();
         let from = days.first().and_then(|day| self.eo.days.begin(day));
-        for (at, status) in points.iter().filter(|(at, _)| from.is_none_or(|from| *at >= from)) {
-            let column = match EoStatus::of(*status) {
+        let recent = EoFilter { owner_id: owner_of(who), event_id, from, ..EoFilter::default() };
+        let mut amounts: HashMap<String, [u64; 3]> = HashMap::new();
+        for one in self.store.eo_tally(&recent, PERIOD).await? {
+            let column = match EoStatus::of(one.status) {
                 EoStatus::Sent => 0,
                 EoStatus::Failed => 1,
                 EoStatus::Pending | EoStatus::Processing => 2,
             };
-            amounts.entry(self.eo.days.day(*at)).or_default()[column] += 1;
+            amounts.entry(self.eo.days.day(one.begin)).or_default()[column] += one.count;
         }
         let most = amounts.values().map(|day| day.iter().sum::<u64>()).max().unwrap_or(0).max(1);
         let bars = days.iter().enumerate().map(|(index, day)| {
@@ -293,17 +307,25 @@ impl EoReports {
             .replace("{sent}", &sum(0))
             .replace("{failed}", &sum(1))
             .replace("{other}", &sum(2));
-        (bars, chart)
+        Ok((bars, chart))
     }
 }
 
+/// Whose events' deliveries somebody sees: an admin those of all.
+fn owner_of(who: &SignedIn) -> Option<UserId> {
+    (who.user.role != Role::Admin).then_some(who.user.id)
+}
+
 /// How many deliveries of each status there are among those that the other filters find.
-fn counters(shell: &Shell, filters: &Filters, any: &Filters, points: &[EoPoint]) -> Vec<Counter> {
+fn counters(shell: &Shell, filters: &Filters, any: &Filters, tally: &[EoTally]) -> Vec<Counter> {
     let counter = |status: Option<EoStatus>| Counter {
         word: status.map_or("all", EoStatus::as_str),
         title: status.map_or_else(|| shell.say("All", "Semua").to_owned(), |one| title(shell, one)),
-        amount: points.iter().filter(|(_, of)| status.is_none_or(|one| EoStatus::of(*of) == one)).count()
-            as u64,
+        amount: tally
+            .iter()
+            .filter(|one| status.is_none_or(|status| EoStatus::of(one.status) == status))
+            .map(|one| one.count)
+            .sum(),
         address: Filters { status, ..any.clone() }.address(),
         is_current: filters.status == status,
     };

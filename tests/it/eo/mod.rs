@@ -4,7 +4,7 @@ mod access;
 mod attention;
 mod crash;
 mod login;
-mod organizer;
+pub mod organizer;
 mod report;
 mod reports;
 mod sessions;

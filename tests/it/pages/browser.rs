@@ -2,9 +2,10 @@
 
 use super::{PAGES, default_client};
 use crate::emails_api::email_to;
+use crate::eo::organizer::refusing;
 use crate::harness::browser::{Browser, PASSWORD, make_event, make_user};
 use crate::harness::chromium::{Chromium, Looks, keys};
-use crate::harness::{Server, eventually};
+use crate::harness::{Relay, Server, ServerOptions, eventually};
 use serde_json::json;
 
 const OWNER: &str = "eo@example.com";
@@ -66,6 +67,46 @@ fn an_organizer_sends_filters_and_sends_again() {
     browser.click("#count-failed");
     assert!(browser.url().contains("status=failed"), "{}", browser.url());
     assert_eq!(browser.ask("return document.querySelectorAll('#deliveries tbody tr').length"), json!(0));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn many_notices_leave_the_report_on_a_phones_screen() {
+    let relay = Relay::start(refusing());
+    let server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_EO__ATTENTION_AFTER", "1s"));
+    make_user(&server, OWNER, "eo");
+    let event = make_event(&server, "Konser", OWNER).to_string();
+    let beside = Browser::logged_in(&server, OWNER);
+    let fields = [("event_id", event.as_str()), ("to_email", "bad@client.com")];
+    for _ in 0..5 {
+        beside.ajax("/eo/email-reports/send", &fields).expect(200);
+    }
+    eventually("five notices are there", || {
+        let page = beside.get("/eo/email-reports?lang=en").expect(200).text();
+        (page.matches("Needs attention").count() == 5).then_some(())
+    });
+    let browser = Chromium::start(Looks { phone: true });
+    log_in(&browser, &server, OWNER);
+    assert!(browser.text("#more-notices summary").contains("4 more need attention"));
+    let begins = "return document.getElementById('send-title').getBoundingClientRect().bottom < innerHeight";
+    assert_eq!(browser.ask(begins), json!(true), "the form is on the first screen");
+    assert!(browser.fits());
+    browser.click("#more-notices summary");
+    beside.ajax("/eo/email-reports/send", &[fields[0], ("to_email", "ann@client.com")]).expect(200);
+    browser.wait_for(
+        "the page is fresh",
+        "return document.getElementById('deliveries').textContent.includes('ann@client.com')",
+    );
+    assert_eq!(
+        browser.ask("return document.getElementById('more-notices').open"),
+        json!(true),
+        "it stays open"
+    );
+    browser.click("#more-notices .notice:last-of-type button");
+    browser.wait_for(
+        "one is put away",
+        "return document.querySelector('#more-notices summary')?.textContent.includes('3 more')",
+    );
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

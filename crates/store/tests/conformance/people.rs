@@ -5,6 +5,7 @@ use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter, ReportKey};
 use posthaste_model::user::{Language, Role, User, UserChange, UserSession};
 use posthaste_model::{EmailId, Status, UserId};
 use posthaste_store::{EoBegun, EoFilter, Store, StoreError};
+use std::time::Duration;
 
 crate::on_every_engine!(
     a_user_stands_once_and_the_first_only_alone,
@@ -164,8 +165,14 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
     let pending = vec![Status::Queued, Status::Scheduled];
     assert_eq!(ids(EoFilter { statuses: pending, ..EoFilter::default() }).await, [second.id, first.id]);
     assert_eq!(ids(EoFilter { statuses: vec![Status::Failed], ..EoFilter::default() }).await, [0_i64; 0]);
-    let points = store.eo_points(&EoFilter::default(), 10).await.unwrap();
-    assert_eq!(points, [(at(2), Status::Queued), (at(1), Status::Queued)]);
+    let tally = async |period| {
+        let found = store.eo_tally(&EoFilter::default(), Duration::from_secs(period)).await.unwrap();
+        found.into_iter().map(|one| (one.begin, one.status, one.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(tally(1).await, [(at(1), Status::Queued, 1), (at(2), Status::Queued, 1)]);
+    assert_eq!(tally(60).await, [(NOW, Status::Queued, 2)]);
+    let none = EoFilter { statuses: vec![Status::Failed], ..EoFilter::default() };
+    assert_eq!(store.eo_tally(&none, Duration::from_secs(1)).await, Ok(vec![]));
     let found = store.eo_delivery(first.id).await.unwrap().unwrap();
     assert_eq!((found.delivery, found.event_name.as_str()), (first.clone(), "Event 1"));
     assert_eq!(found.outcome.unwrap().status, Status::Queued);
@@ -183,7 +190,8 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
 
 async fn the_same_request_finds_its_delivery(store: &Store) {
     let (first, second, _) = reports(store).await;
-    let again = EoDelivery { id: 0, email_id: EmailId::new(at(9), [9; 10]), created_at: at(9), ..first.clone() };
+    let again =
+        EoDelivery { id: 0, email_id: EmailId::new(at(9), [9; 10]), created_at: at(9), ..first.clone() };
     let asked = async |delivery: EoDelivery, since| store.begin_eo_delivery(delivery, since).await.unwrap();
     assert_eq!(asked(again.clone(), NOW).await, EoBegun::Found(Box::new(first)));
     let other = EoDelivery { key: Some(ReportKey { fingerprint: [7; 32], ..key(1) }), ..again.clone() };

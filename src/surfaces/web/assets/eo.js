@@ -28,6 +28,11 @@ async function refresh() {
     const [x, y] = [scrollX, scrollY];
     for (const id of LIVE) {
       const [old, young] = [document.getElementById(id), fresh.getElementById(id)];
+      // What somebody has opened stays open.
+      for (const one of old?.querySelectorAll("details[id]") ?? []) {
+        const twin = fresh.getElementById(one.id);
+        if (twin) twin.open = one.open;
+      }
       if (old && young && old.innerHTML !== young.innerHTML) old.replaceChildren(...young.childNodes);
     }
     if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });

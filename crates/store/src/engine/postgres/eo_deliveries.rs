@@ -1,16 +1,17 @@
 //! Reports that organizers asked for.
 
 use super::Postgres;
-use super::columns::{at, code_at, instant_at};
+use super::columns::{at, code_at, count_at, instant_at};
 use super::rows::{id_at, uuid_of};
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoPoint};
+use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoTally};
 use crate::record::{damaged, failure_of, report_key, status_of};
 use posthaste_model::eo::{EoDelivery, EoOutcome};
 use posthaste_model::user::Language;
 use posthaste_model::{ClientId, EmailId, Timestamp, UserId};
+use std::time::Duration;
 use tokio_postgres::Row;
 
 const SELECT: &str = "SELECT d.id, d.event_id, d.client_id, d.user_id, d.email_id, d.to_email, d.subject, d.filter,
@@ -25,7 +26,8 @@ const FROM: &str = "FROM eo_deliveries d JOIN eo_events v ON v.id = d.event_id
 const WHERE: &str = "WHERE ($1::uuid IS NULL OR v.owner_id = $1) AND ($2::bigint IS NULL OR d.event_id = $2)
     AND ($3::text IS NULL OR strpos($3, ',' || coalesce(e.status, 1) || ',') > 0)
     AND d.created_at >= $4 AND d.created_at < $5 AND d.id < $6
-    AND (NOT $7 OR (d.noticed_at IS NOT NULL AND d.seen_at IS NULL)) ORDER BY d.id DESC LIMIT $8";
+    AND (NOT $7 OR (d.noticed_at IS NOT NULL AND d.seen_at IS NULL))";
+const ORDER: &str = "ORDER BY d.id DESC LIMIT $8";
 
 fn time_at(row: &Row, column: usize) -> Result<Option<Timestamp>, Trouble> {
     Ok(at::<Option<i64>>(row, column)?.map(Timestamp::from_millis))
@@ -152,16 +154,27 @@ impl Postgres {
         filter: EoFilter,
         limit: usize,
     ) -> Result<Vec<EoDeliveryRecord>, StoreError> {
-        let filter = &filter;
-        self.read(|db| async move { some(&db, WHERE, of_filter!(filter, limit)).await }).await
+        let (filter, which) = (&filter, &format!("{WHERE} {ORDER}"));
+        self.read(|db| async move { some(&db, which, of_filter!(filter, limit)).await }).await
     }
 
-    pub(crate) async fn eo_points(&self, filter: EoFilter, limit: usize) -> Result<Vec<EoPoint>, StoreError> {
+    pub(crate) async fn eo_tally(
+        &self,
+        filter: EoFilter,
+        period: Duration,
+    ) -> Result<Vec<EoTally>, StoreError> {
         let filter = &filter;
         self.read(|db| async move {
-            let sql = format!("SELECT d.created_at, coalesce(e.status, 1::smallint) {FROM} {WHERE}");
-            let rows = db.rows(&sql, of_filter!(filter, limit)).await?;
-            rows.iter().map(|row| Ok((instant_at(row, 0)?, status_of(code_at(row, 1)?)?))).collect()
+            let sql = format!(
+                "SELECT d.created_at / $8 * $8, coalesce(e.status, 1::smallint), count(*) {FROM} {WHERE}
+                 GROUP BY 1, 2 ORDER BY 1, 2"
+            );
+            let rows = db.rows(&sql, of_filter!(filter, period.as_millis().max(1))).await?;
+            let tally = |row: &Row| -> Result<EoTally, Trouble> {
+                let (begin, status) = (instant_at(row, 0)?, status_of(code_at(row, 1)?)?);
+                Ok(EoTally { begin, status, count: count_at(row, 2)? })
+            };
+            rows.iter().map(tally).collect()
         })
         .await
     }

@@ -4,12 +4,13 @@ use super::Sqlite;
 use super::rows::{id_at, time_at};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoPoint};
+use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoTally};
 use crate::record::{damaged, failure_of, report_key, status_of};
 use posthaste_model::eo::{EoDelivery, EoOutcome};
 use posthaste_model::user::Language;
 use posthaste_model::{ClientId, EmailId, Timestamp, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use std::time::Duration;
 
 const SELECT: &str = "SELECT d.id, d.event_id, d.client_id, d.user_id, d.email_id, d.to_email, d.subject, d.filter,
     d.language, d.resent_from, d.created_at, d.noticed_at, d.seen_at, v.name, v.owner_id, e.status, e.attempts,
@@ -23,7 +24,8 @@ const FROM: &str =
 const WHERE: &str = "WHERE (?1 IS NULL OR v.owner_id = ?1) AND (?2 IS NULL OR d.event_id = ?2)
     AND (?3 IS NULL OR instr(?3, ',' || coalesce(e.status, 1) || ',') > 0)
     AND d.created_at >= ?4 AND d.created_at < ?5 AND d.id < ?6
-    AND (NOT ?7 OR (d.noticed_at IS NOT NULL AND d.seen_at IS NULL)) ORDER BY d.id DESC LIMIT ?8";
+    AND (NOT ?7 OR (d.noticed_at IS NOT NULL AND d.seen_at IS NULL))";
+const ORDER: &str = "ORDER BY d.id DESC LIMIT ?8";
 
 fn record_at(row: &Row<'_>) -> Result<EoDeliveryRecord, Trouble> {
     let (filter, language): (String, String) = (row.get(7)?, row.get(8)?);
@@ -150,20 +152,29 @@ impl Sqlite {
         filter: EoFilter,
         limit: usize,
     ) -> Result<Vec<EoDeliveryRecord>, StoreError> {
-        self.readers.read(move |connection| some(connection, WHERE, of_filter!(filter, limit))).await
+        let which = format!("{WHERE} {ORDER}");
+        self.readers.read(move |connection| some(connection, &which, of_filter!(filter, limit))).await
     }
 
-    pub(crate) async fn eo_points(&self, filter: EoFilter, limit: usize) -> Result<Vec<EoPoint>, StoreError> {
+    pub(crate) async fn eo_tally(
+        &self,
+        filter: EoFilter,
+        period: Duration,
+    ) -> Result<Vec<EoTally>, StoreError> {
         self.readers
             .read(move |connection| {
-                let sql = format!("SELECT d.created_at, coalesce(e.status, 1) {FROM} {WHERE}");
+                let sql = format!(
+                    "SELECT d.created_at / ?8 * ?8, coalesce(e.status, 1), count(*) {FROM} {WHERE}
+                     GROUP BY 1, 2 ORDER BY 1, 2"
+                );
                 let mut statement = connection.prepare_cached(&sql)?;
-                let mut rows = statement.query(of_filter!(filter, limit))?;
-                let mut points = Vec::new();
+                let mut rows = statement.query(of_filter!(filter, period.as_millis().max(1)))?;
+                let mut tallies = Vec::new();
                 while let Some(row) = rows.next()? {
-                    points.push((Timestamp::from_millis(row.get(0)?), status_of(row.get(1)?)?));
+                    let begin = Timestamp::from_millis(row.get(0)?);
+                    tallies.push(EoTally { begin, status: status_of(row.get(1)?)?, count: row.get(2)? });
                 }
-                Ok(points)
+                Ok(tallies)
             })
             .await
     }
