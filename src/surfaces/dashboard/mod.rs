@@ -10,6 +10,7 @@ mod emails;
 mod message;
 mod overview;
 mod people;
+mod preview;
 mod result;
 mod search;
 mod suppressions;
@@ -96,7 +97,8 @@ pub(super) fn router(ground: &Ground) -> Router {
         .route("/admin/tokens/{id}/revoke", post(clients::revoke_token))
         .route("/admin/templates", get(templates::list))
         .route("/admin/templates/{client}", get(templates::edit).post(templates::put))
-        .route("/admin/templates/{client}/preview", post(templates::preview))
+        .route("/admin/templates/{client}/preview", post(preview::written))
+        .route("/admin/templates/{client}/rendered", get(preview::kept))
         .route("/admin/templates/{client}/delete", post(templates::delete))
         .route("/admin/domains", get(domains::page).post(domains::create))
         .route("/admin/domains/{name}/keys", post(domains::create_key))

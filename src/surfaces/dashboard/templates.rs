@@ -1,19 +1,15 @@
 //! `/admin/templates`: a client's templates, an editor with a preview that follows the writing, and the versions.
 
+use super::preview::samples;
 use super::visit::{Change, Visit, id_of};
-use super::{Dashboard, When, client_id};
+use super::{Dashboard, When};
 use crate::admin::templates::TemplateDraft;
-use crate::render;
 use crate::surfaces::http::form::Fields;
-use crate::surfaces::inbox::frame;
 use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::escaped;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::Request;
-use posthaste_model::template::Template;
-use posthaste_model::{ClientId, TemplateId};
+use posthaste_model::ClientId;
 use posthaste_store::StoreError;
 
 #[derive(askama::Template)]
@@ -43,9 +39,12 @@ struct TemplatePage {
     subject: String,
     html: String,
     text: String,
+    variables: String,
     version: u32,
     newest: u32,
     versions: Vec<(u32, String)>,
+    /// Where the frame finds what is shown first.
+    rendered: String,
 }
 
 /// `GET /admin/templates?client=`.
@@ -110,58 +109,6 @@ fn list_of(client: &str) -> String {
     format!("/admin/templates?client={}", escaped(client))
 }
 
-/// `POST /admin/templates/{client}/preview`: what the editor holds, as it would look, for the frame beside it.
-pub(super) async fn preview(
-    State(dashboard): State<Dashboard>,
-    Path(client): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let visitor = match dashboard.enter(&parts).await {
-        Ok(visitor) => visitor,
-        Err(refused) => return refused,
-    };
-    let form = match dashboard.visitors.form(&visitor, &parts, body).await {
-        Ok(form) => form,
-        Err(refused) => return refused,
-    };
-    let fields = form.fields().unwrap_or_default();
-    let given = |name: &str| fields.get(name).filter(|given| !given.trim().is_empty()).map(str::to_owned);
-    let now = dashboard.clock.now();
-    let template = Template {
-        id: TemplateId::new(now, [0; 10]),
-        client_id: client_id(&client).unwrap_or_else(|_| ClientId::from_bytes([0; 16])),
-        code: "preview".into(),
-        version: 1,
-        name: "preview".into(),
-        subject: given("subject"),
-        html: given("html"),
-        text: given("text"),
-        variables_schema: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let variables = given("variables").unwrap_or_else(|| "{}".into());
-    let html = match serde_json::from_str(&variables) {
-        Ok(variables) => match render::preview(&template, variables) {
-            Ok(rendered) => {
-                let text = rendered.text.unwrap_or_default();
-                rendered.html.unwrap_or_else(|| format!("<pre>{}</pre>", harmless(&text)))
-            }
-            Err(faults) => {
-                let said = faults.iter().map(|fault| format!("<li>{}</li>", harmless(&fault.message)));
-                format!("<ul>{}</ul>", said.collect::<String>())
-            }
-        },
-        Err(error) => format!("<p>The variables are no JSON object: {}</p>", harmless(&error.to_string())),
-    };
-    visitor.finish(frame::answer(&html, "", &[]))
-}
-
-fn harmless(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 impl Dashboard {
     async fn templates_page(&self, shell: Shell, asked: Option<&str>) -> Result<TemplatesPage, StoreError> {
         let (clients, chosen) = self.choice(asked).await?;
@@ -181,8 +128,7 @@ impl Dashboard {
         client: &str,
         fields: &Fields<'_>,
     ) -> Result<TemplatePage, StoreError> {
-        let id = client_id(client)?;
-        let Some(code) = fields.get("code").filter(|code| !code.is_empty()) else {
+        let Some((template, last)) = self.template_asked(client, fields).await? else {
             return Ok(TemplatePage {
                 shell,
                 client: client.to_owned(),
@@ -191,22 +137,23 @@ impl Dashboard {
                 subject: String::new(),
                 html: String::new(),
                 text: String::new(),
+                variables: "{}".to_owned(),
                 version: 0,
                 newest: 0,
                 versions: Vec::new(),
+                rendered: format!("/admin/templates/{client}/rendered"),
             });
         };
-        let newest = self.store.template(id, code).await?.ok_or(StoreError::NotFound)?;
-        let last = newest.version;
-        let template = match fields.get("version").and_then(|text| text.parse().ok()) {
-            Some(version) => {
-                self.store.template_version(id, code, version).await?.ok_or(StoreError::NotFound)?
-            }
-            None => newest,
-        };
+        let code = template.code.clone();
         let address =
-            |version: u32| format!("/admin/templates/{client}?code={}&version={version}", escaped(code));
+            |version: u32| format!("/admin/templates/{client}?code={}&version={version}", escaped(&code));
         Ok(TemplatePage {
+            rendered: format!(
+                "/admin/templates/{client}/rendered?code={}&version={}",
+                escaped(&code),
+                template.version
+            ),
+            variables: serde_json::Value::Object(samples(&template)).to_string(),
             shell,
             client: client.to_owned(),
             code: template.code,

@@ -273,6 +273,22 @@ fn a_template_is_written_previewed_and_kept_in_versions() {
     assert!(
         browser.get(&format!("{at}?code=welcome&version=1")).expect(200).text().contains("Hi {{ name }}")
     );
+    let first = "src=\"/admin/templates/";
+    let (_, rest) = page.split_once(first).expect("a frame that shows something at once");
+    let shown = rest.split('"').next().expect("an address").replace("&#38;", "&");
+    let shown = browser.get(&format!("/admin/templates/{shown}")).expect(200);
+    assert_eq!(shown.text(), "<p>Hello name</p>");
+    let policy = shown.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("script-src 'none'") && policy.contains("sandbox"), "{policy}");
+    let old = browser.get(&format!("{at}/rendered?code=welcome&version=1")).expect(200);
+    assert_eq!(old.text(), "<p>Hi name</p>");
+    assert!(
+        page.contains("{&#34;name&#34;:&#34;name&#34;}"),
+        "typing goes on with the same variables: {page}"
+    );
+    browser.get(&format!("{at}/rendered?code=nothing")).expect(404);
+    let hint = browser.get(&format!("{at}/rendered")).expect(200).text();
+    assert!(hint.contains("is shown here"), "{hint}");
     let preview = [("html", "<p>Hi {{ name }}</p>"), ("variables", "{\"name\": \"<Ann>\"}")];
     let preview = browser.post(&format!("{at}/preview"), &preview).expect(200);
     assert!(preview.text().contains("<p>Hi &lt;Ann&gt;</p>"), "{}", preview.text());
