@@ -9,7 +9,12 @@ const ID: &str = "01990000-0000-7000-8000-000000000000";
 /// Everything that changes something, and whether its path shows a page too.
 fn forms() -> Vec<(String, bool)> {
     let both = ["/admin/clients", "/admin/domains", "/account/password", "/account/codes"];
-    let more = [format!("/admin/templates/{ID}"), format!("/eo/email-reports/{ID}/resend")];
+    let more = [
+        format!("/admin/templates/{ID}"),
+        format!("/eo/email-reports/{ID}/resend"),
+        // Below `/inbox` any word might be a message.
+        "/inbox/delete".into(),
+    ];
     let posts = [
         "/admin/keys".to_owned(),
         format!("/admin/keys/{ID}/revoke"),
@@ -32,6 +37,8 @@ fn forms() -> Vec<(String, bool)> {
         "/eo/email-reports/send".into(),
         format!("/eo/email-reports/{ID}/dismiss"),
         "/logout".into(),
+        format!("/inbox/{ID}/delete"),
+        format!("/inbox/{ID}/release"),
     ];
     let pages = both.into_iter().map(str::to_owned).chain(more).map(|path| (path, true));
     pages.chain(posts.into_iter().map(|path| (path, false))).collect()
