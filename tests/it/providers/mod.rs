@@ -6,6 +6,7 @@ mod failover;
 mod graph;
 mod mailgun;
 mod routes;
+mod secrets;
 mod sendgrid;
 mod ses;
 mod suite;
