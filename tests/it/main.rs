@@ -9,6 +9,7 @@ mod crash;
 mod delivery;
 mod emails_api;
 mod eo;
+mod erasure;
 mod harness;
 mod hostile;
 mod inbox;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use posthaste_s3_server::{Line, Login, S3Server};
 use tempfile::TempDir;
@@ -72,6 +73,32 @@ impl ObjectStore {
     /// Uploads neither finished nor aborted.
     pub fn pending_uploads(&self) -> usize {
         self.running().pending_uploads()
+    }
+
+    /// Every file in the bucket, under the name it has there.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push((path.display().to_string(), fs::read(&path).expect("a file")));
+                }
+            }
+        }
+        files
+    }
+
+    /// Makes every file old: older than any request.
+    pub fn age(&self) {
+        for (path, _) in self.files() {
+            let file = fs::File::options().write(true).open(path).expect("a file");
+            let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+            file.set_modified(long_ago).expect("an older file");
+        }
     }
 
     /// The blobs in the bucket.

@@ -34,7 +34,9 @@ impl Redis {
     /// Starts it where it was, with nothing in it.
     #[track_caller]
     pub fn begin(&mut self) {
-        let mut command = Command::new("redis-server");
+        // Another server of its protocol may be tried in its place.
+        let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+        let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
         command.arg(self.address.port().to_string()).stdin(Stdio::null()).stdout(Stdio::null());
         self.child = Some(command.spawn().expect("redis-server starts; ./test installs it"));
@@ -60,6 +62,28 @@ impl Redis {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Every key and every value, one after the other.
+    #[track_caller]
+    pub fn everything(&self) -> String {
+        const SCRIPT: &str = "local out = {}
+            local read = {string = {'GET'}, hash = {'HGETALL'}, set = {'SMEMBERS'}, list = {'LRANGE', 0, -1},
+                zset = {'ZRANGE', 0, -1}}
+            for _, key in ipairs(redis.call('KEYS', '*')) do
+                table.insert(out, key)
+                local how = read[redis.call('TYPE', key).ok]
+                local found = how[2] and redis.call(how[1], key, how[2], how[3]) or redis.call(how[1], key)
+                if type(found) ~= 'table' then found = {found} end
+                for _, value in ipairs(found) do table.insert(out, value) end
+            end
+            return out";
+        let mut asked = Command::new("redis-cli");
+        asked.args(["-h", "127.0.0.1", "-p", &self.address.port().to_string(), "--raw", "EVAL", SCRIPT, "0"]);
+        let said = asked.output().expect("redis-cli runs");
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.status.success() && !text.starts_with("ERR"), "{text}");
+        text
     }
 
     pub fn url(&self) -> String {

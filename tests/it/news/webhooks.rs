@@ -202,6 +202,13 @@ pub fn delivered_by_mailgun(key: &str) -> String {
     mailgun(key, now(), "the-token-of-this-journey", &data)
 }
 
+/// Mailgun tells that an email arrived at an address, under a token of its own.
+pub fn told_by_mailgun(key: &str, token: &str, recipient: &str, email: &str) -> String {
+    let data = json!({"event": "delivered", "id": token, "timestamp": now() as f64, "recipient": recipient,
+        "user-variables": {"posthaste_id": email}});
+    mailgun(key, now(), &format!("the-token-of-this-journey-{token}"), &data)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the provider's own clock")]
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
