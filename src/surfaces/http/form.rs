@@ -30,21 +30,34 @@ pub enum FormError {
 impl<'a> Fields<'a> {
     /// Reads a form's body.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FormError> {
+        Self::parse_with_nuls(bytes)?.without_nuls()
+    }
+
+    /// Reads a form's body, and leaves a NUL in a value to the reader, who can say which field it stands in.
+    pub fn parse_with_nuls(bytes: &'a [u8]) -> Result<Self, FormError> {
         let text = std::str::from_utf8(bytes).map_err(|_| FormError::InvalidUtf8)?;
-        Self::of_query(text)
+        Self::decoded(text)
     }
 
     /// Reads a query string, without its `?`.
     pub fn of_query(query: &'a str) -> Result<Self, FormError> {
+        Self::decoded(query)?.without_nuls()
+    }
+
+    fn decoded(query: &'a str) -> Result<Self, FormError> {
         let mut fields = Vec::new();
         for field in query.split('&').filter(|field| !field.is_empty()) {
             if fields.len() == MAX_FIELDS {
                 return Err(FormError::TooManyFields);
             }
             let (name, value) = field.split_once('=').unwrap_or((field, ""));
-            fields.push((checked(decode(name)?)?, checked(decode(value)?)?));
+            fields.push((checked(decode(name)?)?, decode(value)?));
         }
         Ok(Self(fields))
+    }
+
+    fn without_nuls(self) -> Result<Self, FormError> {
+        if self.0.iter().any(|(_, value)| value.contains('\0')) { Err(FormError::Nul) } else { Ok(self) }
     }
 
     /// Fields that were read another way.
@@ -147,6 +160,9 @@ mod tests {
         ] {
             assert_eq!(Fields::parse(text), Err(fault), "{text:?}");
         }
+        let left = Fields::parse_with_nuls(b"a=x%00y").unwrap();
+        assert_eq!(left.get("a"), Some("x\0y"));
+        assert_eq!(Fields::parse_with_nuls(b"a%00=1"), Err(FormError::Nul));
         assert_eq!(Fields::parse("a&".repeat(1_001).as_bytes()), Err(FormError::TooManyFields));
         assert!(Fields::parse("a&".repeat(1_000).as_bytes()).is_ok());
     }

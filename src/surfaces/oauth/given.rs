@@ -27,7 +27,8 @@ impl<'a> Given<'a> {
                 Ok(Self::Json(json))
             }
             Media::Form => {
-                let fields = Fields::parse(body).map_err(|error| OauthError::request(error.to_string()))?;
+                let fields = Fields::parse_with_nuls(body);
+                let fields = fields.map_err(|error| OauthError::request(error.to_string()))?;
                 if let Some(name) = fields.repeated() {
                     return Err(OauthError::request(format!("{name} stands more than once")));
                 }
@@ -36,28 +37,31 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The text of a field; `null` and an empty form field count as absent. Another type is the fault.
-    pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
-        match self {
-            Self::Form(fields) => Ok(fields.get(name).filter(|text| !text.is_empty())),
+    /// The text of a field; `null` and an empty one count as absent (RFC 6749, section 3.2): that is what clients send for
+    /// what they do not have. Another type and a NUL are the fault.
+    fn text(&self, name: &str) -> Result<Option<&str>, String> {
+        let text: Option<&str> = match self {
+            Self::Form(fields) => fields.get(name),
             Self::Json(json) => match json.get(name) {
-                None | Some(Json::Null) => Ok(None),
-                Some(Json::String(text)) => Ok(Some(text)),
-                Some(other) => Err(format!("{name} must be a string, not {}", other.type_name())),
+                None | Some(Json::Null) => None,
+                Some(Json::String(text)) => Some(text),
+                Some(other) => return Err(format!("{name} must be a string, not {}", other.type_name())),
             },
+        };
+        match text.filter(|text| !text.is_empty()) {
+            Some(text) if text.contains('\0') => Err(format!("{name} contains NUL")),
+            found => Ok(found),
         }
     }
 
-    /// The text of a field of a login; another type is a malformed request.
+    /// The text of a field of a login; a fault of it makes the request malformed.
     pub fn parameter(&self, name: &str) -> Result<Option<&str>, OauthError> {
         self.text(name).map_err(OauthError::request)
     }
 
-    /// The text of a field of an email; another type is bad input. An empty one counts as absent in JSON too: that is
-    /// what clients send for what they do not have.
+    /// The text of a field of an email; a fault of it is bad input.
     pub fn field(&self, name: &str) -> Result<Option<&str>, OauthError> {
-        let text = self.text(name).map_err(|message| OauthError::input(name, message))?;
-        Ok(text.filter(|text| !text.is_empty()))
+        self.text(name).map_err(|message| OauthError::input(name, message))
     }
 
     /// An object; in a form it is written as JSON.

@@ -80,11 +80,13 @@ fn each_error_is_that_of_the_rfc() {
     let with = |patch: Value| crate::emails_api::with(right.clone(), patch);
     for (body, status, error) in [
         (with(json!({"grant_type": null})), 400, "invalid_request"),
+        (with(json!({"grant_type": ""})), 400, "invalid_request"),
         (with(json!({"grant_type": "password"})), 400, "unsupported_grant_type"),
         (with(json!({"client_secret": "wrong!"})), 401, "invalid_client"),
         (with(json!({"client_id": "nobody"})), 401, "invalid_client"),
         (with(json!({"client_secret": null})), 401, "invalid_client"),
         (with(json!({"client_id": 7})), 400, "invalid_request"),
+        (with(json!({"client_id": "my\u{0}app"})), 400, "invalid_request"),
         (with(json!({"scope": "email"})), 400, "invalid_scope"),
         (with(json!({"scope": "root"})), 400, "invalid_scope"),
     ] {
