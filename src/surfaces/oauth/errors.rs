@@ -255,11 +255,33 @@ fn fault(fault: &Fault) -> OauthError {
         | Field::Priority
         | Field::SendAt => "request",
     };
-    OauthError::input(field, fault.message.clone())
+    let description = match &fault.field {
+        // The field is all of them; which one is meant, only this can say.
+        Field::Variables(below) if !below.is_empty() => format!("variables{below}: {}", fault.message),
+        _ => fault.message.clone(),
+    };
+    OauthError::input(field, description)
 }
 
 /// A known path with a method it does not have; the router adds `Allow`.
 pub(super) async fn method_not_allowed() -> Response {
     let description = "this path does not have this method";
     OauthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", description).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_one_variable_names_it() {
+        let told = |below: &str| {
+            let field = Field::Variables(below.to_owned());
+            fault(&Fault::new(field, FaultCode::MissingVariable, "text names it, and it is missing"))
+        };
+        let error = told("/name");
+        assert_eq!((error.field.as_deref(), error.code()), (Some("variables"), "invalid_request"));
+        assert_eq!(error.description, "variables/name: text names it, and it is missing");
+        assert_eq!(told("").description, "text names it, and it is missing");
+    }
 }
