@@ -89,3 +89,42 @@ fn a27_a_stream_closes_when_its_key_is_revoked() {
         stream.is_closed.then_some(())
     });
 }
+
+#[test]
+fn a59_a_thousand_readers_that_do_not_read_cost_little_and_hold_nobody_up() {
+    // With the one that reads, as many as one process takes.
+    const READERS: usize = 999;
+    const EMAILS: usize = 60;
+    let server = Server::inbox();
+    // Each reader is a file on this side, too.
+    rlimit::increase_nofile_limit(4096).expect("room for the readers");
+    let before = server.memory_kib("VmRSS");
+    let head = format!(
+        "GET /api/events/stream HTTP/1.1\r\nHost: posthaste.test\r\nX-Api-Key: {}\r\n\r\n",
+        server.key()
+    );
+    let readers: Vec<TcpStream> = (0..READERS)
+        .map(|_| {
+            let mut socket = TcpStream::connect(server.address()).expect("the server listens");
+            socket.write_all(head.as_bytes()).expect("the request is sent");
+            socket
+        })
+        .collect();
+    // All are answered: each has a stream of its own.
+    for mut socket in &readers {
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let mut first = [0; 12];
+        socket.read_exact(&mut first).expect("an answer");
+        assert_eq!(&first, b"HTTP/1.1 200");
+    }
+    let mut one_that_reads = Stream::open(&server, server.key(), "");
+    let mut last = String::new();
+    for number in 0..EMAILS {
+        last = server.send(&email_to("user@client.com", &format!("n{number}")));
+    }
+    one_that_reads.wait_for(&last);
+    one_that_reads.wait_for("event: email.sent");
+    let grown = server.memory_kib("VmHWM").saturating_sub(before) / 1024;
+    assert!(grown < 150, "{grown} MiB for {READERS} readers");
+    drop(readers);
+}
