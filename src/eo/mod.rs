@@ -134,7 +134,8 @@ impl Eo {
         let Some(event) = event else {
             return Err(Refusal::Invalid(vec![Fault::new(Field::EventId, FaultCode::UnknownEvent, "")]));
         };
-        let subject = report.subject.map(|given| given.trim().to_owned()).filter(|given| !given.is_empty());
+        let subject =
+            report.subject.map(|given| given.trim_matches(' ').to_owned()).filter(|given| !given.is_empty());
         let subject = subject.unwrap_or_else(|| format!("Laporan Event: {}", event.name));
         let delivery = self.delivery_of(&event, &report.to_email, subject, report.filter, &request, None)?;
         self.hand_in(delivery, &event, request).await
@@ -165,7 +166,7 @@ impl Eo {
         resent_from: Option<i64>,
     ) -> Result<EoDelivery, Refusal> {
         let mut faults = Vec::new();
-        let address = posthaste_mail::address::Address::parse(to_email.trim());
+        let address = posthaste_mail::address::Address::parse(to_email);
         if let Err(error) = &address {
             faults.push(Fault::new(Field::To(None), FaultCode::InvalidEmail, format!("the address {error}")));
         }

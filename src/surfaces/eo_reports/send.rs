@@ -7,12 +7,14 @@ use crate::auth::SignedIn;
 use crate::eo::{Asked, NewReport, Request as ReportRequest};
 use crate::limits::{LimitKey, Scope};
 use crate::surfaces::http::answer;
+use crate::surfaces::http::form::Fields;
 use crate::surfaces::http::idempotency::{Kept, key_of};
+use crate::surfaces::http::multipart;
 use crate::surfaces::web::visitor::{Form, Visitor, redirect, unavailable};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::{REFERER, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, REFERER, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use posthaste_model::Rate;
@@ -23,6 +25,9 @@ use serde_json::json;
 
 /// Reports of one user, those sent again included.
 const PER_USER: Rate = Rate::per_seconds(30, 60);
+
+/// The fields of the forms.
+const FIELDS: [&str; 6] = ["event_id", "to_email", "subject", "date_from", "date_to", "status"];
 
 /// What came of a form, before it is an answer.
 enum Done {
@@ -51,11 +56,12 @@ pub(super) async fn send(State(reports): State<EoReports>, request: Request<Body
             if fields.given("event_id").is_none() {
                 faults.add("event_id", "event_id is required");
             }
-            if fields.given("to_email").is_none() {
+            let to_email = address(&fields);
+            if to_email.is_none() {
                 faults.add("to_email", "to_email is required");
             }
             let filter = report_filter(&fields, &reports.eo.days, &mut faults);
-            let to_email = fields.given("to_email").unwrap_or_default().to_owned();
+            let to_email = to_email.unwrap_or_default().to_owned();
             let subject = fields.get("subject").map(str::to_owned);
             let report = NewReport { event_id: event_id.unwrap_or(0), to_email, subject, filter };
             if !faults.is_empty() {
@@ -82,7 +88,7 @@ pub(super) async fn resend(
                 Err(refused) => return refused,
             };
             let fields = form.fields().unwrap_or_default();
-            let to = fields.given("to_email");
+            let to = address(&fields);
             let asked = reports.eo.resend(&old, to, request_of(visitor, who, key)).await;
             done(asked)
         })
@@ -200,7 +206,10 @@ impl EoReports {
             key: format!("{} {path} {key}", who.user.id),
             fingerprint: fingerprint(&form),
         });
-        let done = work(self, &visitor, &who, &form, key).await;
+        let done = match unreadable(&parts, &form) {
+            Some(refused) => refused,
+            None => work(self, &visitor, &who, &form, key).await,
+        };
         answered(&visitor, &parts, done)
     }
 
@@ -229,6 +238,37 @@ impl EoReports {
             faults.add("to_email", "to_email is not an email address");
         }
     }
+}
+
+/// The address of a form. Spaces around it are forgiven; a line break is refused, as in any field of a header.
+fn address<'f>(fields: &'f Fields<'_>) -> Option<&'f str> {
+    fields.get("to_email").map(|given| given.trim_matches(' ')).filter(|given| !given.is_empty())
+}
+
+/// The refusal of a body that cannot be read as a form. Taken for an empty form it would send a report again to the old
+/// address, though another one was given.
+fn unreadable(parts: &Parts, form: &Form) -> Option<Done> {
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !form.bytes().is_empty() && kind.is_some_and(|kind| !is_form(kind)) {
+        return Some(Done::Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"));
+    }
+    let error = form.read().err()?;
+    let mut faults = Faults::default();
+    faults.add(broken_field(form), error.to_string());
+    Some(Done::Invalid(faults))
+}
+
+fn is_form(content_type: &str) -> bool {
+    let name = content_type.split(';').next().unwrap_or_default().trim();
+    name.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        || multipart::boundary_of(content_type).is_some()
+}
+
+/// The field that makes a form unreadable, where that can be told.
+fn broken_field(form: &Form) -> &'static str {
+    let broken = form.bytes().split(|byte| *byte == b'&').find(|field| Fields::parse(field).is_err());
+    let name = broken.and_then(|field| field.split(|byte| *byte == b'=').next());
+    FIELDS.into_iter().find(|field| name == Some(field.as_bytes())).unwrap_or("form")
 }
 
 /// SHA-256 of the fields by name, whatever their order and coding; the token changes with each login.

@@ -8,7 +8,7 @@ use crate::surfaces::Ground;
 use crate::surfaces::http::answer;
 use crate::surfaces::http::body::{Bodies, BodyRefusal, HeldBody};
 use crate::surfaces::http::exchange::{self, Exchange};
-use crate::surfaces::http::form::Fields;
+use crate::surfaces::http::form::{Fields, FormError};
 use crate::surfaces::http::multipart;
 use axum::body::Body;
 use axum::response::Response;
@@ -69,12 +69,17 @@ pub struct Form {
 }
 
 impl Form {
+    /// Its fields, or why they cannot be read.
+    pub fn read(&self) -> Result<Fields<'_>, FormError> {
+        match &self.boundary {
+            Some(boundary) => multipart::parse(&self.body, boundary),
+            None => Fields::parse(&self.body),
+        }
+    }
+
     /// Its fields.
     pub fn fields(&self) -> Option<Fields<'_>> {
-        match &self.boundary {
-            Some(boundary) => multipart::parse(&self.body, boundary).ok(),
-            None => Fields::parse(&self.body).ok(),
-        }
+        self.read().ok()
     }
 
     /// Its bytes, for fingerprints.

@@ -77,10 +77,13 @@ fn faults_are_named_by_field() {
         (vec![("event_id", "x"), ("to_email", "a@b.com")], vec!["event_id"]),
         (vec![("event_id", event.as_str()), ("to_email", "nonsense")], vec!["to_email"]),
         (vec![("event_id", event.as_str()), ("to_email", "a@b.com\r\nBcc: x@y.com")], vec!["to_email"]),
+        (vec![("event_id", event.as_str()), ("to_email", "a@b.com\n")], vec!["to_email"]),
+        (vec![("event_id", event.as_str()), ("to_email", "a\0@b.com")], vec!["to_email"]),
         (
             vec![("event_id", event.as_str()), ("to_email", "a@b.com"), ("subject", "a\r\nBcc: x")],
             vec!["subject"],
         ),
+        (vec![("event_id", event.as_str()), ("to_email", "a@b.com"), ("subject", "a\r\n")], vec!["subject"]),
         (
             vec![("event_id", event.as_str()), ("to_email", "a@b.com"), ("date_from", "2026-02-30")],
             vec!["date_from"],
@@ -103,6 +106,37 @@ fn faults_are_named_by_field() {
         assert!(answer["errors"][wrong[0]][0].is_string());
     }
     assert_eq!(deliveries(&browser, ""), Vec::<Value>::new(), "nothing is stored");
+}
+
+/// Such a body is no empty form: that would send the report once more to the old address.
+#[test]
+fn a_body_that_is_no_form_sends_nothing() {
+    let server = Server::inbox();
+    let (browser, event) = organizer(&server, "Nama Event");
+    let number = event.to_string();
+    let fields = [("event_id", number.as_str()), ("to_email", "a@client.com")];
+    let made = browser.ajax("/eo/email-reports/send", &fields).expect(200).json();
+    let again = format!("/eo/email-reports/{}/resend", made["delivery_id"]);
+    let token = browser.token();
+    let said = |kind: &str, body: &[u8]| {
+        let headers = [("X-CSRF-TOKEN", token.as_str()), ("Content-Type", kind)];
+        let answer = browser.send("POST", &again, &headers, body);
+        (answer.status, answer.json())
+    };
+    let form = "application/x-www-form-urlencoded";
+    for (body, field) in
+        [("to_email=b%00@client.com", "to_email"), ("to_email=b%zz", "to_email"), ("x=%zz", "form")]
+    {
+        let (status, answer) = said(form, body.as_bytes());
+        assert_eq!(status, 422, "{body}");
+        assert!(answer["errors"][field][0].is_string(), "{body}: {answer}");
+    }
+    let refused = json!({"ok": false, "error": "unsupported_media_type"});
+    for kind in ["application/json", "text/plain", "multipart/form-data"] {
+        assert_eq!(said(kind, br#"{"to_email": "b@client.com"}"#), (415, refused.clone()), "{kind}");
+    }
+    assert_eq!(deliveries(&browser, "").len(), 1, "nothing was sent again");
+    assert_eq!(said(form, b"").0, 200);
 }
 
 #[test]
