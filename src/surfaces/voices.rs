@@ -5,7 +5,7 @@ use super::aegis::{self, API_KEY};
 use super::http::edge::Voice;
 use super::http::exchange::{self, Exchange};
 use super::http::problem::{self, Problem};
-use super::{mail_proxy, oauth, send};
+use super::{eo_reports, mail_proxy, oauth, send};
 use crate::base::clock::Clock;
 use axum::body::Body;
 use axum::response::Response;
@@ -18,6 +18,8 @@ const OAUTH: [&str; 4] = ["/authorize", "/oauth", "/emails", "/.well-known"];
 const AEGIS: [&str; 2] = ["/send", "/status"];
 /// Those of the Mail Proxy API.
 const MAIL_PROXY: [&str; 1] = ["/api/v1"];
+/// Those of the EO reports.
+const EO_REPORTS: [&str; 1] = ["/eo"];
 
 /// The voice of the surface that a request was for. The Emails API speaks for all others.
 pub fn of(path: &str, headers: &HeaderMap) -> Voice {
@@ -30,6 +32,8 @@ pub fn of(path: &str, headers: &HeaderMap) -> Voice {
         aegis::say
     } else if MAIL_PROXY.iter().any(is_below) {
         mail_proxy::say
+    } else if EO_REPORTS.iter().any(is_below) {
+        eo_reports::say
     } else {
         as_it_is
     }
@@ -90,7 +94,11 @@ mod tests {
             assert_eq!(said["success"], false, "{path}");
             assert_eq!(said["error"], "method_not_allowed", "{path}");
         }
-        for path in ["/api/emails", "/api/v10", "/sender", "/health", "/"] {
+        for path in ["/eo", "/eo/email-reports/data"] {
+            let refused = serde_json::json!({"ok": false, "error": "method_not_allowed"});
+            assert_eq!(said(path, &[]).await, refused, "{path}");
+        }
+        for path in ["/api/emails", "/api/v10", "/eos", "/sender", "/health", "/"] {
             assert_eq!(said(path, &[]).await["code"], "method_not_allowed", "{path}");
         }
     }

@@ -15,6 +15,9 @@ use crate::base::tasks::Tasks;
 use crate::eo::Eo;
 use crate::limits::Limits;
 use crate::surfaces::Ground;
+use crate::surfaces::http::answer;
+use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::problem::Problem;
 use crate::surfaces::web::visitor::{Visitor, Visitors, redirect};
 use axum::Router;
 use axum::body::Body;
@@ -23,8 +26,10 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use http::request::Parts;
 use http::{Request, StatusCode};
+use posthaste_model::Timestamp;
 use posthaste_model::user::Role;
 use posthaste_store::Store;
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -73,8 +78,17 @@ pub(super) fn router(ground: &Ground) -> Router {
         .route("/eo/email-reports/{id}/resend", get(page::resend).post(send::resend))
         .route("/eo/email-reports/{id}/dismiss", post(send::dismiss))
         .route("/eo", get(async || redirect("/eo/email-reports")))
+        .route("/eo/", any(nothing))
         .route("/eo/{*rest}", any(nothing))
         .with_state(reports)
+}
+
+/// A problem in the shape of this surface.
+pub(super) fn say(mut problem: Problem, _exchange: &Exchange, _now: Timestamp) -> Response {
+    let headers = std::mem::take(problem.headers_mut());
+    let mut response = answer::json(problem.status(), &json!({"ok": false, "error": problem.code()}));
+    response.headers_mut().extend(headers);
+    response
 }
 
 /// What kind of answer a refusal is to be.

@@ -13,6 +13,9 @@ fn nobody_and_viewers_see_nothing() {
     assert_eq!(page.header("location"), Some("/login?next=%2Feo%2Femail-reports%3Fstatus%3Dfailed"));
     let data = nobody.get("/eo/email-reports/data").expect(401);
     assert_eq!(data.json(), json!({"ok": false, "error": "unauthenticated"}));
+    assert_eq!(nobody.get("/eo/").expect(303).header("location"), Some("/login?next=%2Feo%2F"));
+    let wrong = nobody.send("PUT", "/eo/email-reports/data", &[], b"").expect(405);
+    assert_eq!(wrong.json(), json!({"ok": false, "error": "method_not_allowed"}));
     // The session is looked at before the token.
     let post = nobody.post_form("/eo/email-reports/send", &[("Accept", "application/json")], &[]).expect(401);
     assert_eq!(post.json()["error"], "unauthenticated");
