@@ -35,6 +35,8 @@ impl Resolver<'_> {
                 let account = self.account(name, kind, hostname);
                 let settings = self.transport(name, account);
                 transports.extend(settings);
+            } else {
+                self.judge_unused(name, kind);
             }
         }
         if !transports.iter().any(|transport| transport.name == INBOX) {
@@ -89,6 +91,26 @@ impl Resolver<'_> {
             _ => &[],
         };
         identifying.iter().all(|key| self.is_written(&format!("{prefix}{key}")))
+    }
+
+    /// A value that cannot be right is a fault also while it is not used; but Kubernetes sets `SMTP_PORT=tcp://10.0.0.1:25`
+    /// for a service of that name.
+    fn judge_unused(&mut self, name: &str, kind: &str) {
+        let key = |key: &str| format!("transports.{name}.{key}");
+        match kind {
+            "smtp" => {
+                let port: Option<String> = self.written(&key("port"));
+                if port.is_some_and(|port| !port.starts_with("tcp://")) {
+                    self.written::<u16>(&key("port"));
+                }
+                self.written::<bool>(&key("auth"));
+                self.choice(&key("encryption"));
+            }
+            "sendgrid" | "mailgun" | "ses" => {
+                self.url(&key("base_url"));
+            }
+            _ => {}
+        }
     }
 
     fn hooks(&mut self, name: &str, kind: &str, hooks: &mut HookSettings) {

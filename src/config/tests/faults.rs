@@ -154,6 +154,17 @@ fn faults_of_variables_name_the_variable() {
             &[("SMTP_HOST", "r"), ("SMTP_ENCRYPTION", "rot13")],
             "environment SMTP_ENCRYPTION: transports.smtp.encryption: \"rot13\" is unknown",
         ),
+        // Wrong is wrong also where nothing uses it.
+        (&[("SMTP_PORT", "mail")], "environment SMTP_PORT: transports.smtp.port: \"mail\" is not a port"),
+        (&[("SMTP_AUTH", "maybe")], "environment SMTP_AUTH: transports.smtp.auth: \"maybe\" is neither"),
+        (
+            &[("MAIL_ENCRYPTION", "rot13")],
+            "environment MAIL_ENCRYPTION: transports.smtp.encryption: \"rot13\" is unknown",
+        ),
+        (
+            &[("SENDGRID_BASE_URL", "nonsense")],
+            "environment SENDGRID_BASE_URL: transports.sendgrid.base_url: \"nonsense\" is not a URL",
+        ),
         (
             &[("SMTP_HOST", "a"), ("MAIL_HOST", "b")],
             "environment SMTP_HOST: contradicts environment MAIL_HOST: both set transports.smtp.host",
@@ -247,6 +258,7 @@ fn variables_of_others_are_left_alone() {
         ("PATH", "/bin"),
         ("POSTHASTE_SERVICE_HOST", "10.0.0.1"),
         ("POSTHASTE_PORT", "tcp://10.0.0.1:8000"),
+        ("SMTP_PORT", "tcp://10.0.0.1:25"),
         ("POSTHASTE_PORT_8000_TCP_ADDR", "10.0.0.1"),
         ("SMPT_HOST", "x"),
     ]);
