@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-/// Before the drain's end: time left for those recalled to come back, and for the last commit.
+/// Before the drain's end: time left for those recalled to come back, and for the last commit; half of a short drain.
 const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Ends `worker` within `settings.drain`. What is still with a peer then stays leased: whoever starts next on this node
@@ -16,7 +16,8 @@ const LAST_STEPS: Duration = Duration::from_secs(3);
 pub(super) async fn drain(worker: &Worker, mut crew: Crew) {
     let begun = Instant::now();
     let drain = worker.settings.drain;
-    let recall_at = begun + drain.saturating_sub(LAST_STEPS);
+    let last_steps = LAST_STEPS.min(drain / 2);
+    let recall_at = begun + drain.saturating_sub(last_steps);
     let end = begun + drain;
     worker.stopping.cancel();
     let handed_over = worker.hopper.close();
@@ -37,7 +38,7 @@ pub(super) async fn drain(worker: &Worker, mut crew: Crew) {
         for (_, _, lease) in worker.holdings.all() {
             lease.recall();
         }
-        let before_last_commit = end.checked_sub(LAST_STEPS / 3).unwrap_or(end);
+        let before_last_commit = end.checked_sub(last_steps / 3).unwrap_or(end);
         join_until(&mut crew.lanes, before_last_commit).await;
     }
     // Whatever has not come back by now has no time left.
