@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 const STEP: usize = 500;
 /// Between two steps of one round.
 const BREATH: Duration = Duration::from_millis(50);
-/// Between two rounds.
+/// Between two rounds, unless email is kept for less.
 const ROUND: Duration = Duration::from_secs(600);
+/// Between two rounds, for however short a time email is kept.
+const SOONEST: Duration = Duration::from_secs(5);
 /// Between two sweeps of the files.
 const SWEEP: Duration = Duration::from_secs(3600);
 /// After a round that the store ended.
@@ -55,12 +57,13 @@ pub struct UpkeepParts {
 /// Starts upkeep; it ends with the tasks.
 pub fn start(parts: UpkeepParts, tasks: &Tasks) {
     let (stop, retained) = (tasks.token(), parts.clone());
+    let between = between_rounds(parts.bodies, parts.records);
     tasks.supervise("upkeep.retention", move || {
         let (parts, stop) = (retained.clone(), stop.clone());
         async move {
             while !stop.is_cancelled() {
                 let round = parts.round(&stop).await;
-                rest(&stop, told(round, "old email could not be removed, it is tried again"), ROUND).await;
+                rest(&stop, told(round, "old email could not be removed, it is tried again"), between).await;
             }
             Ok::<(), Infallible>(())
         }
@@ -90,6 +93,11 @@ pub fn start(parts: UpkeepParts, tasks: &Tasks) {
             Ok::<(), Infallible>(())
         }
     });
+}
+
+/// The pause between two rounds: email that is kept for minutes does not stay for ten more.
+fn between_rounds(bodies: Duration, records: Duration) -> Duration {
+    bodies.min(records).clamp(SOONEST, ROUND)
 }
 
 /// Whether it went well; what went wrong is logged.
@@ -143,5 +151,18 @@ impl UpkeepParts {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_briefly_is_looked_at_often() {
+        let day = Duration::from_hours(24);
+        assert_eq!(between_rounds(30 * day, 400 * day), ROUND);
+        assert_eq!(between_rounds(Duration::from_secs(60), day), Duration::from_secs(60));
+        assert_eq!(between_rounds(day, Duration::from_secs(1)), SOONEST);
     }
 }
