@@ -71,7 +71,7 @@ enum Command {
         /// The file; `-` is standard input
         file: PathBuf,
     },
-    /// Print the list as CSV
+    /// Print the whole list as CSV, with --json as JSON
     Export,
 }
 
@@ -103,7 +103,7 @@ impl Suppressions {
                     })
                 }
                 Command::Import { file } => import(app, client, &file, format).await,
-                Command::Export => export(app, client).await,
+                Command::Export => export(app, client, format).await,
             }
         })
     }
@@ -244,22 +244,29 @@ fn csv_cell(text: &str) -> String {
     }
 }
 
-async fn export(app: &App, client: ClientId) -> Result<(), Failure> {
-    line(COLUMNS)?;
-    let mut filter = SuppressionFilter::default();
+async fn export(app: &App, client: ClientId, format: Format) -> Result<(), Failure> {
+    if !format.json {
+        line(COLUMNS)?;
+    }
+    let (mut filter, mut listed) = (SuppressionFilter::default(), Vec::new());
     loop {
         let page = app.admin.suppressions(client, None, filter.clone(), PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
+        let Some((last, _)) = page.last() else { break };
         filter.before = Some(*last);
         for (_, entry) in &page {
             // An erased address has nothing to show.
             let Some(email) = &entry.email else { continue };
+            if format.json {
+                listed.push(suppression_shape(entry));
+                continue;
+            }
             let expires_at = entry.expires_at.map(|at| at.to_string()).unwrap_or_default();
             let cells = [email, &entry.reason, entry.stream.as_deref().unwrap_or_default(), &expires_at]
                 .map(csv_cell);
             line(&cells.join(","))?;
         }
     }
+    if format.json { format.print(&listed.into(), String::new) } else { Ok(()) }
 }
 
 const HEAD: &[&str] = &["EMAIL", "REASON", "STREAM", "SINCE", "UNTIL"];

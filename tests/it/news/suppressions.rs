@@ -141,6 +141,9 @@ fn the_command_line_imports_all_or_nothing_and_exports() {
     let text = String::from_utf8(exported.stdout).expect("UTF-8");
     assert!(text.contains("\nb@client.com,\"said \"\"no\"\"\",news,2099-01-01T00:00:00.000Z\n"), "{text}");
     assert!(text.contains("\na@client.com,bounce,,\n"), "{text}");
+    let listed = server.cli_json(&["suppression", "list"]);
+    assert_eq!(server.cli_json(&["suppression", "export"]), listed);
+    assert_eq!(listed.as_array().map(Vec::len), Some(2));
     let id =
         server.send(&json!({"from": "a@example.com", "to": "a@client.com", "subject": "s", "text": "t"}));
     eventually("the email has failed", || (server.email(&id)["status"] == "failed").then_some(()));
