@@ -6,6 +6,7 @@ use super::{EmailsApi, draft, refusals, shapes};
 use crate::intake::{Accepted, IdempotencyRequest, Judged, Submission};
 use crate::surfaces::http::admission::{Answered, Entered};
 use crate::surfaces::http::exchange::Exchange;
+use crate::surfaces::http::json::reader::FieldErrors;
 use crate::surfaces::http::json::{self, Json, fingerprint};
 use crate::surfaces::http::problem::{self, Problem};
 use crate::surfaces::http::{answer, media};
@@ -158,18 +159,16 @@ pub(super) fn replayed(kept: &[u8]) -> Result<Answered, Problem> {
 /// A parameter that is `true` or `false`; absent is false.
 pub(super) fn flag(parts: &http::request::Parts, name: &str) -> Result<bool, Problem> {
     let mut value = false;
+    let mut errors = FieldErrors::new();
     for (key, text) in super::list::query(parts)? {
         match (key == name, text.as_str()) {
             (true, "true" | "1" | "") => value = true,
             (true, "false" | "0") => value = false,
-            (true, _) => {
-                return Err(Problem::new(problem::BAD_REQUEST, format!("{name} is true or false")));
-            }
+            (true, _) => errors.push(format!("/{key}"), "invalid_value", "is true or false"),
             (false, _) => {
-                let detail = format!("{key} is not a parameter of this request");
-                return Err(Problem::new(problem::BAD_REQUEST, detail));
+                errors.push(format!("/{key}"), "unknown_field", "is not a parameter of this request");
             }
         }
     }
-    Ok(value)
+    if errors.is_empty() { Ok(value) } else { Err(Problem::validation(errors)) }
 }

@@ -30,3 +30,22 @@ fn a_dry_run_tells_faults_as_a_real_run_would() {
     let real = server.post("/api/emails", &faulty).expect(422).json();
     assert_eq!(dry["errors"], real["errors"]);
 }
+
+/// A parameter that does not fit is a fault with its name, as everywhere: a mistyped dry run sends nothing.
+#[test]
+fn a_parameter_that_does_not_fit_is_named_and_nothing_is_stored() {
+    let server = Server::inbox();
+    let email = email_to("user@client.com", "x");
+    let batch = json!({ "emails": [email] });
+    for (path, body, field, code) in [
+        ("/api/emails?dry_run=yes", &email, "/dry_run", "invalid_value"),
+        ("/api/emails?dryrun=true", &email, "/dryrun", "unknown_field"),
+        ("/api/emails/batch?atomic=yes", &batch, "/atomic", "invalid_value"),
+        ("/api/emails/batch?dry_run=true", &batch, "/dry_run", "unknown_field"),
+    ] {
+        let problem = server.post(path, body).expect(422).json();
+        assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem:#}");
+        assert_eq!(problem["code"], code, "{path}: {problem:#}");
+    }
+    assert_eq!(server.get("/api/emails?count=true").expect(200).json()["total"], 0);
+}
