@@ -113,7 +113,8 @@ async fn resend_one(
 }
 
 pub(super) fn request_of(endpoint: &'static str, key: String, json: &Json<'_>) -> IdempotencyRequest {
-    IdempotencyRequest { endpoint, key, fingerprint: fingerprint::of_json(json) }
+    // The key names the request, in its head or in its body: it is no part of what is asked for.
+    IdempotencyRequest { endpoint, key, fingerprint: fingerprint::of_json_without(json, "idempotency_key") }
 }
 
 fn location(id: EmailId) -> String {

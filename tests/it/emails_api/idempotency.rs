@@ -87,6 +87,10 @@ fn a44_header_and_body_must_name_the_same_key() {
     let again = server.post("/api/emails", &email).expect(202);
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.text(), again.text());
+    let in_the_head = email_to("user@client.com", "x");
+    let again = server.post_with("/api/emails", &[("Idempotency-Key", "a")], &in_the_head).expect(202);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"), "wherever the key stands");
+    assert_eq!(first.text(), again.text());
 }
 
 #[test]

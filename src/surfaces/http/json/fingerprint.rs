@@ -14,6 +14,18 @@ pub fn of_json(value: &Json<'_>) -> Fingerprint {
     finish(digest)
 }
 
+/// The fingerprint of a JSON object, whatever its member `name` is and whether it is there at all.
+pub fn of_json_without(value: &Json<'_>, name: &str) -> Fingerprint {
+    let mut digest = Context::new(&SHA256);
+    match value {
+        Json::Object(members) => {
+            feed_members(&mut digest, members.iter().filter(|member| member.0 != name).collect());
+        }
+        other => feed(&mut digest, other),
+    }
+    finish(digest)
+}
+
 /// The fingerprint of form fields, whatever their order; a field that stands twice counts twice.
 pub fn of_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Fingerprint {
     let mut fields: Vec<(&str, &[u8])> = fields.into_iter().collect();
@@ -55,15 +67,17 @@ fn feed(digest: &mut Context, value: &Json<'_>) {
                 feed(digest, element);
             }
         }
-        Json::Object(members) => {
-            feed_length(digest, b'{', members.len());
-            let mut sorted: Vec<&Member<'_>> = members.iter().collect();
-            sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            for (name, value) in sorted {
-                feed_bytes(digest, name.as_bytes());
-                feed(digest, value);
-            }
-        }
+        Json::Object(members) => feed_members(digest, members.iter().collect()),
+    }
+}
+
+/// An object's members, whatever their order.
+fn feed_members(digest: &mut Context, mut members: Vec<&Member<'_>>) {
+    feed_length(digest, b'{', members.len());
+    members.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    for (name, value) in members {
+        feed_bytes(digest, name.as_bytes());
+        feed(digest, value);
     }
 }
 
@@ -155,6 +169,15 @@ mod tests {
             assert_eq!(seen.insert(of(text), text), None, "{text}");
         }
         assert_eq!(of("1e-99999999999999999998"), of("0"));
+    }
+
+    #[test]
+    fn one_member_can_be_left_out() {
+        let without = |text: &str| of_json_without(&parse(text.as_bytes()).unwrap(), "key");
+        assert_eq!(without(r#"{"a":1,"key":"k"}"#), of(r#"{"a":1}"#));
+        assert_eq!(without(r#"{"key":null,"a":1}"#), without(r#"{"a":1}"#));
+        assert_ne!(without(r#"{"a":{"key":1}}"#), without(r#"{"a":{}}"#), "only of the object itself");
+        assert_eq!(without("[1]"), of("[1]"));
     }
 
     #[test]
