@@ -138,7 +138,7 @@ fn unknown_and_wrong_fields_are_all_named() {
     });
     let fields: Vec<String> =
         it.fields_at_fault("/api/keys", &body).into_iter().map(|(field, _)| field).collect();
-    assert_eq!(fields, ["/mode", "/permissions", "/rate_limit", "/expires_at", "/key_hash"]);
+    assert_eq!(fields, ["/mode", "/permissions/1", "/rate_limit", "/expires_at", "/key_hash"]);
     let past = json!({"client": "Nobody", "expires_at": "2001-01-01T00:00:00Z", "domain": "no domain"});
     let fields: Vec<String> =
         it.fields_at_fault("/api/keys", &past).into_iter().map(|(field, _)| field).collect();

@@ -184,17 +184,19 @@ fn new_key(reader: &mut ObjectReader<'_, '_, '_>) -> NewKey {
     if let Some(mode) = parsed(reader, "mode", "must be live or test", KeyMode::parse) {
         new.mode = mode;
     }
-    if let Some(words) = reader.text_list("permissions") {
+    if let Some(words) = reader.array("permissions") {
         if words.is_empty() {
             // An empty list would read like "none" and be taken for "the usual ones".
             reader.fault("permissions", "invalid_value", "must name at least one permission, or be left out");
         }
-        for word in words {
-            match Permission::parse(word) {
-                Some(permission) => new.permissions.push(permission),
-                None => {
-                    reader.fault("permissions", "invalid_value", "names a permission that does not exist");
+        for (index, word) in words.iter().enumerate() {
+            match word.as_str().map(Permission::parse) {
+                Some(Some(permission)) => new.permissions.push(permission),
+                Some(None) => {
+                    let message = "names a permission that does not exist";
+                    reader.fault_at("permissions", index, "invalid_value", message);
                 }
+                None => reader.wrong_element("permissions", index, "a string", word),
             }
         }
     }

@@ -166,6 +166,12 @@ impl<'j, 'a, 'f> ObjectReader<'j, 'a, 'f> {
         ObjectReader::new(element, pointer, self.errors)
     }
 
+    /// Adds a fault of the element `index` of the array `name`.
+    pub fn fault_at(&mut self, name: &str, index: usize, code: &'static str, message: impl Into<String>) {
+        let pointer = format!("{}/{index}", self.pointer(name));
+        self.errors.push(pointer, code, message);
+    }
+
     /// Adds a fault of the element `index` of the array `name`, which is of another type than `wanted`.
     pub fn wrong_element(&mut self, name: &str, index: usize, wanted: &str, element: &Json<'_>) {
         self.fault_below(name, &index.to_string(), wanted, element);
