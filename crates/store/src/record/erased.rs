@@ -16,7 +16,8 @@ pub(crate) struct ErasedHead {
     pub erased: Vec<usize>,
 }
 
-/// Puts something harmless where the address (canonical) stood, and removes the decisions, which may quote it.
+/// Puts something harmless where the address (canonical) stood, and removes what else may quote it: the decisions, and
+/// an idempotency key that does.
 pub(crate) fn erase_head(head: &[u8], address: &str) -> Result<ErasedHead, StoreError> {
     let mut head: Value = serde_json::from_slice(head).map_err(|_| damaged("head of an email"))?;
     let mut erased = Vec::new();
@@ -33,6 +34,10 @@ pub(crate) fn erase_head(head: &[u8], address: &str) -> Result<ErasedHead, Store
             let parsed = text.as_str().and_then(|text| mailbox(text).ok());
             parsed.is_none_or(|mailbox| mailbox.address.canonical() != address)
         });
+    }
+    // Clients make their keys of what goes to whom.
+    if head["key"].as_str().is_some_and(|key| key.to_lowercase().contains(address)) {
+        head["key"] = Value::Null;
     }
     head["decisions"] = Value::Array(Vec::new());
     Ok(ErasedHead { head, erased })

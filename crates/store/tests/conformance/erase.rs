@@ -22,6 +22,7 @@ async fn the_address_is_nowhere_afterwards(store: &Store) {
     email.subject = format!("For {ANN}");
     email.content = Content::Parts(Parts { text: Some(format!("Dear {ANN}")), ..Parts::default() });
     email.metadata.insert("who".into(), ANN.into());
+    email.idempotency_key = Some(format!("welcome-{}", ANN.to_uppercase()));
     let claimed = accept_leased(store, vec![email]).await.remove(0);
     let id = claimed.email.id;
     let mut failed = settlement(&claimed, Status::Failed, None);
@@ -48,7 +49,7 @@ async fn the_address_is_nowhere_afterwards(store: &Store) {
     assert_eq!((report.emails, report.bodies, report.inbox_messages), (1, 1, 1));
     assert_eq!((report.events, report.cancelled, report.blobs), (1, 0, vec![BlobHash::of(b"kept")]));
     let all = format!("{:?} {:?}", record(store, id).await, store.events(acme().id, id).await.unwrap());
-    assert!(!all.contains("canary"), "{all}");
+    assert!(!all.to_lowercase().contains("canary"), "{all}");
     assert_eq!(record(store, id).await.status, Status::Failed, "that it was sent remains");
     let again = store.erase_recipient(Some(acme().id), ANN, at(9)).await.unwrap();
     assert_eq!(again, posthaste_store::ErasureReport::default());
