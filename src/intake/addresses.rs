@@ -17,7 +17,9 @@ pub(super) fn mailbox(given: &DraftMailbox, field: impl Fn() -> Field) -> Result
         DraftMailbox::Parts { email, name } => {
             let address = Address::parse(email).map_err(|error| Some(invalid(error)))?;
             Mailbox::new(name.as_deref(), address).map_err(|error| {
-                Some(Fault::new(field(), FaultCode::ControlCharacter, format!("the name {error}")))
+                let too_long = error == AddressError::NameTooLong;
+                let code = if too_long { FaultCode::TooLong } else { FaultCode::ControlCharacter };
+                Some(Fault::new(field(), code, format!("the address {error}")))
             })
         }
     }

@@ -280,7 +280,7 @@ fn code(fault: &Fault) -> &'static str {
 /// The field as this surface spells it.
 fn name_of(field: &Field, code: FaultCode) -> String {
     // What is wrong with a name is no fault of the address beside it.
-    let is_name = code == FaultCode::ControlCharacter;
+    let is_name = matches!(code, FaultCode::ControlCharacter | FaultCode::TooLong);
     let copy = |list: &str, index: &Option<usize>| match index {
         Some(index) if code == FaultCode::InvalidType => format!("{list}.{index}"),
         Some(index) if is_name => format!("{list}.{index}.name"),

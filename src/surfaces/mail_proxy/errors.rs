@@ -234,7 +234,7 @@ fn code(fault: &Fault) -> &'static str {
         | FaultCode::AttachmentType
         | FaultCode::AttachmentMismatch
         | FaultCode::InvalidFilename => "invalid_attachment",
-        FaultCode::ControlCharacter => match fault.field {
+        FaultCode::ControlCharacter | FaultCode::TooLong => match fault.field {
             Field::From | Field::To(_) | Field::Cc(_) | Field::Bcc(_) => "invalid_email",
             Field::Attachment(..) => "invalid_attachment",
             _ => "invalid_request",
@@ -255,7 +255,6 @@ fn code(fault: &Fault) -> &'static str {
         | FaultCode::InvalidSchema
         | FaultCode::InvalidHeader
         | FaultCode::ReservedHeader
-        | FaultCode::TooLong
         | FaultCode::InvalidSendAt
         | FaultCode::UnknownEvent
         | FaultCode::InvalidIdempotencyKey

@@ -227,7 +227,7 @@ impl From<Refusal> for OauthError {
 /// A fault of intake in this surface's names of fields.
 fn fault(fault: &Fault) -> OauthError {
     // What is wrong with a name is no fault of the address beside it.
-    let is_name = fault.code == FaultCode::ControlCharacter;
+    let is_name = matches!(fault.code, FaultCode::ControlCharacter | FaultCode::TooLong);
     let field = match &fault.field {
         Field::From if is_name => "name",
         Field::To(_) if is_name => "to_name",

@@ -111,6 +111,18 @@ fn a_line_break_anywhere_in_metadata_is_refused() {
 }
 
 #[test]
+fn a_name_is_told_from_its_address() {
+    let server = Server::inbox();
+    let patch = json!({
+        "to": [{"email": "a@b.com", "name": "x".repeat(257)}, {"email": "c@b.com", "name": "x\ny"}],
+        "cc": {"email": "nobody", "name": "x"},
+    });
+    let problem = server.post("/api/emails", &with(email_to("x@y.com", "x"), patch)).expect(422).json();
+    let told = [("/to/0", "too_long"), ("/to/1", "control_character"), ("/cc", "invalid_email")];
+    assert_told(&problem, &told);
+}
+
+#[test]
 fn two_idempotency_keys_are_refused() {
     let server = Server::inbox();
     let headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")];
