@@ -17,8 +17,9 @@ const MARGIN_MAX: Duration = Duration::from_secs(120);
 const LIFE_DEFAULT: u64 = 3599;
 /// No token is kept longer, whatever the answer says.
 const LIFE_MAX: u64 = 24 * 3600;
-/// After a failure those who waited get the same answer for this long, instead of asking one after the other.
-const FAILURE_KEPT: Duration = Duration::from_secs(1);
+/// After a failure those who waited get the same answer for this long, instead of asking one after the other. Far
+/// shorter than the pause before a next attempt, which would else be used up without anybody asked.
+const FAILURE_KEPT: Duration = Duration::from_millis(200);
 
 /// The token of one application.
 #[derive(Debug, Default)]
@@ -136,6 +137,40 @@ async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::tasks::Tasks;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    const BUSY: &str = "HTTP/1.1 500 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    const FRESH: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 24\r\n\r\n\
+        {\"access_token\":\"fresh\"}";
+
+    #[tokio::test]
+    async fn a_failure_is_shared_by_those_who_waited_and_forgotten_before_the_next_attempt() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let tasks = Tasks::new();
+        let _login = tasks.spawn("test.login", async move {
+            for answer in [BUSY, FRESH] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // What was not read would make of the end a reset, which may overtake the answer.
+                stream.shutdown().await.unwrap();
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        let http = Http::new().unwrap();
+        let place = GraphPlace { login_url: url.clone(), graph_url: url };
+        let app = GraphApp { tenant_id: "t".into(), client_id: "c".into(), client_secret: Secret::new("s") };
+        let tokens = Tokens::default();
+        let get = || tokens.get(&http, &place, &app, None, Timestamp::from_millis(0));
+        let (asked, waited) = tokio::join!(get(), get());
+        assert_eq!(asked.unwrap_err().code, FailureCode::ServerError);
+        assert_eq!(waited.unwrap_err().code, FailureCode::ServerError);
+        tokio::time::sleep(FAILURE_KEPT).await;
+        assert_eq!(get().await.unwrap().expose(), "fresh");
+    }
 
     #[test]
     fn the_scope_is_the_origin_of_graph() {
