@@ -141,7 +141,7 @@ mod tests {
             judged(&reply(400, headers, &body)).asked_pause().map(|pause| pause.as_secs())
         };
         assert_eq!(pause("ThrottlingException", &[]), Some(2));
-        assert_eq!(pause("LimitExceededException", &[]), Some(600));
+        assert_eq!(pause("LimitExceededException", &[]), Some(500));
         assert_eq!(pause("ThrottlingException", &[("retry-after", "5")]), Some(5));
         let taken = judged(&reply(200, &[], r#"{"MessageId":"0100"}"#));
         assert!(matches!(taken, Verdict::Accepted { id: Some(id), .. } if id == "0100"));

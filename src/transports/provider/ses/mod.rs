@@ -203,8 +203,9 @@ fn over_limit(outgoing: &Outgoing<'_>) -> Option<Verdict> {
     })
 }
 
-/// How long mail waits when the quota of 24 hours is used up, before it is asked about again.
-const QUOTA_PAUSE: Duration = Duration::from_secs(600);
+/// How long mail waits when the quota of 24 hours is used up, before it is asked about again: ten minutes at most, the
+/// fifth included by which pauses are drawn out.
+const QUOTA_PAUSE: Duration = Duration::from_secs(500);
 
 #[cfg(test)]
 mod tests {
