@@ -111,6 +111,22 @@ mod tests {
         Content-Disposition: attachment; filename=a.pdf\r\n\r\n%PDF\r\n--m--\r\n";
 
     #[test]
+    fn east_asian_texts_are_read() {
+        let raw = "Subject: =?big5?b?pKSk5Q==?=\r\nContent-Type: text/plain; charset=big5\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\npKSk5Q==\r\n";
+        let pieces = take_apart(raw.as_bytes()).expect("few pieces");
+        assert_eq!((pieces.field("subject"), pieces.text.as_deref()), (Some("中文"), Some("中文")));
+        for (charset, encoded) in [("gb2312", "1tDOxA=="), ("shift_jis", "koaVtg=="), ("euc-kr", "8enZ/g==")]
+        {
+            let raw = format!(
+                "Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}"
+            );
+            let pieces = take_apart(raw.as_bytes()).expect("few pieces");
+            assert_eq!(pieces.text.as_deref(), Some("中文"), "{charset}");
+        }
+    }
+
+    #[test]
     fn every_part_becomes_a_piece() {
         let pieces = take_apart(MESSAGE.as_bytes()).expect("few pieces");
         assert_eq!(pieces.field("subject"), Some("Grüße"));
