@@ -3,6 +3,7 @@
 
 use super::structure::{self, Part};
 use super::{FieldView, decode, field, filename};
+use std::collections::HashSet;
 
 /// A message in pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub fn take_apart(raw: &[u8]) -> Result<Pieces, TooManyPieces> {
     for part in structure.parts.iter().filter(|part| !part.is_multipart && !part.in_message) {
         pieces.place(raw, part);
     }
+    pieces.place_shown();
     Ok(pieces)
 }
 
@@ -90,6 +92,18 @@ impl Pieces {
                     content: content.into_owned(),
                 });
             }
+        }
+    }
+
+    /// A file that the HTML shows stands in it, whatever its disposition says: many programs call all that has a name
+    /// an attachment.
+    fn place_shown(&mut self) {
+        let Some(html) = &self.html else { return };
+        let ends = ['"', '\'', '>', ')', ' ', '\n'];
+        let shown: HashSet<&str> =
+            html.split("cid:").skip(1).filter_map(|rest| rest.split(ends).next()).collect();
+        for file in &mut self.files {
+            file.is_inline |= file.content_id.as_deref().is_some_and(|id| shown.contains(id));
         }
     }
 }
@@ -145,6 +159,18 @@ mod tests {
                 ("a.pdf", "application/pdf", false, &b"%PDF"[..])
             ]
         );
+    }
+
+    #[test]
+    fn a_file_that_the_html_shows_is_inline_whatever_it_is_called() {
+        let disposition = "Content-Disposition: attachment; filename=logo.png\r\n";
+        let message =
+            MESSAGE.replace("Content-Id: <logo>\r\n", &format!("Content-Id: <logo>\r\n{disposition}"));
+        assert!(message.contains("logo.png"));
+        let pieces = take_apart(message.as_bytes()).expect("few pieces");
+        let files: Vec<(&str, bool)> =
+            pieces.files.iter().map(|file| (&*file.filename, file.is_inline)).collect();
+        assert_eq!(files, [("logo.png", true), ("a.pdf", false)]);
     }
 
     #[test]
