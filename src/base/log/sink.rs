@@ -15,12 +15,14 @@ const HASH_SHOWN: usize = 6;
 pub(super) struct Tee<C> {
     console: C,
     file: Option<DailyFile>,
+    /// The file may end within a line: its disk was full.
+    is_torn: bool,
     pending: Vec<u8>,
 }
 
 impl<C: Write> Tee<C> {
     pub(super) fn new(console: C, file: Option<DailyFile>) -> Self {
-        Self { console, file, pending: Vec::with_capacity(WRITE_BYTES) }
+        Self { console, file, is_torn: false, pending: Vec::with_capacity(WRITE_BYTES) }
     }
 }
 
@@ -37,7 +39,9 @@ impl<C: Write> Write for Tee<C> {
         // A full disk must not silence the console, nor a closed console the file; both are tried, neither stops us.
         let _ = self.console.write_all(&self.pending).and_then(|()| self.console.flush());
         if let Some(file) = &mut self.file {
-            let _ = file.write_all(&self.pending);
+            // The next line is not to become the rest of one that was cut off.
+            let ended = if self.is_torn { file.write_all(b"\n") } else { Ok(()) };
+            self.is_torn = ended.and_then(|()| file.write_all(&self.pending)).is_err();
         }
         self.pending.clear();
         Ok(())
