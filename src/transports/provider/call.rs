@@ -1,6 +1,7 @@
 //! One HTTP call to a provider, told apart by what matters for mail: was the request's body out before it failed? Then
 //! the provider may have taken the message, and nobody may simply try again.
 
+use super::repeated::Said;
 use crate::outbound::{self, Answer, Outbound, Reach, Target};
 use crate::transports::LeaseGuard;
 use bytes::Bytes;
@@ -43,7 +44,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
-    /// Its first 64 KiB.
+    /// Its first 64 KiB; where it is no success, without our credentials.
     pub body: Bytes,
 }
 
@@ -84,6 +85,7 @@ impl Http {
     /// Makes the call and reads the answer. An answer whose body breaks off counts: its status has been said.
     pub async fn call(&self, call: Call<'_>) -> Result<Reply, CallError> {
         let target = Target::own(call.url).map_err(|error| CallError::NotSent(format!("the URL {error}")))?;
+        let said = Said::of(&call.headers, &call.body);
         let progress = Arc::new(Progress::default());
         let body = Outward::new(call.body, call.lease.cloned(), &progress);
         let timeout = ANSWER_TIMEOUT + Duration::from_secs(body.left / UPLOAD_MIN);
@@ -106,7 +108,14 @@ impl Http {
             ..outbound::Call::post(target)
         };
         match self.0.call_with(request, body).await {
-            Ok(Answer { status, headers, body, .. }) => Ok(Reply { status, headers, body }),
+            Ok(Answer { status, headers, body, .. }) => {
+                let reply = Reply { status, headers, body };
+                Ok(if reply.is_success() {
+                    reply
+                } else {
+                    Reply { body: said.hidden_in(reply.body), ..reply }
+                })
+            }
             Err(fault) => Err(progress.judge(!fault.is_sent(), fault.to_string())),
         }
     }

@@ -6,6 +6,7 @@ mod content;
 mod graph;
 mod mailgun;
 mod pauses;
+mod repeated;
 mod sendgrid;
 mod ses;
 mod verdict;
