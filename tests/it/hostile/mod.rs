@@ -6,3 +6,4 @@ mod injection;
 mod json;
 mod resources;
 mod secrets;
+mod slow;
