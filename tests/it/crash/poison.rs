@@ -1,4 +1,5 @@
-//! A5: email that panics the renderer, and permanent failures at the head of the queue.
+//! A5: email that panics the renderer, email whose rendering is the heaviest there is, and permanent failures at the head
+//! of the queue.
 
 use serde_json::json;
 
@@ -19,6 +20,45 @@ fn a5_a_render_that_panics_costs_one_attempt_and_the_worker_lives_on() {
     // It panicked once; the next attempt renders.
     let email = server.wait_status(&poisoned, "sent");
     assert!(email["retries"].as_u64().is_some_and(|retries| retries >= 1), "{email:#}");
+    assert!(server.exited().is_none());
+}
+
+/// The most work that is let in: templates just below the bound of their steps, and a large attachment.
+#[test]
+fn a5_the_heaviest_email_that_is_accepted_goes_out_beside_others() {
+    let relay = Relay::accepting();
+    let mut server = Server::to_relay(&relay);
+    let twice = "{% for a in l %}{% for b in l %}{{ b }}{% endfor %}{% endfor %}";
+    let heavy = |items: usize| {
+        let list = vec!["some text"; items];
+        with(email_to("user@client.com", twice), json!({"html": twice, "variables": {"l": list}}))
+    };
+    let is_let_in = |items: usize| {
+        let answer = server.post("/api/emails?dry_run=true", &heavy(items));
+        assert!(matches!(answer.status, 200 | 422), "{}", answer.text());
+        answer.status == 200
+    };
+    // What a step is worth may change; the most that is let in is looked for.
+    let (mut most, mut too_many) = (1, 1001);
+    assert!(is_let_in(most) && !is_let_in(too_many));
+    while too_many - most > 1 {
+        let middle = usize::midpoint(most, too_many);
+        let changed = if is_let_in(middle) { &mut most } else { &mut too_many };
+        *changed = middle;
+    }
+    assert!(most > 50, "no more than {most} rounds of {most}");
+    let file = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![b'a'; 20 << 20]);
+    let attachment = json!([{"filename": "a.txt", "mime": "text/plain", "content_base64": file}]);
+    let mut heavies: Vec<String> = (0..20).map(|_| server.send(&heavy(most))).collect();
+    heavies.push(server.send(&with(email_to("user@client.com", "x"), json!({"attachments": attachment}))));
+    for n in 0..20 {
+        let id = server.send(&email_to("user@client.com", &format!("n{n}")));
+        server.wait_status(&id, "sent");
+    }
+    for id in heavies {
+        server.wait_status(&id, "sent");
+    }
+    assert_eq!(relay.messages().len(), 41);
     assert!(server.exited().is_none());
 }
 
