@@ -3,15 +3,24 @@
 use super::count::{Load, WORKERS, few_at_once};
 use crate::harness::{Relay, Server};
 
+/// As many as a run of all tests has the time for.
+const KILLS: usize = 100;
+/// Set to another number of kills for the long run.
+const KILLS_VARIABLE: &str = "POSTHASTE_TEST_KILLS";
+
 #[test]
 fn a1_killed_at_random_under_load_nothing_is_lost() {
-    survives(60);
+    survives(KILLS);
 }
 
 #[test]
 #[ignore = "takes many minutes; CONTRIBUTING.md says how to run it"]
 fn a1_killed_a_thousand_times_nothing_is_lost() {
-    survives(1000);
+    let chosen = std::env::var_os(KILLS_VARIABLE).map(|text| {
+        let number = text.to_string_lossy().parse();
+        number.unwrap_or_else(|_| panic!("{KILLS_VARIABLE} is a number of kills"))
+    });
+    survives(chosen.unwrap_or(1000));
 }
 
 #[track_caller]
