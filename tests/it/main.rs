@@ -6,6 +6,7 @@ mod aegis;
 mod chaos;
 mod cli;
 mod crash;
+mod credentials;
 mod delivery;
 mod emails_api;
 mod eo;

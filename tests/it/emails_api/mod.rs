@@ -13,6 +13,7 @@ mod manual;
 mod openapi;
 mod pointers;
 mod read;
+mod replay;
 mod standing;
 pub mod stream;
 mod templates;

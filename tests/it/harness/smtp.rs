@@ -87,6 +87,18 @@ impl Session {
         self.try_reply().unwrap_or_else(|fault| panic!("no reply: {fault}"))
     }
 
+    /// The codes of so many replies of one line each.
+    #[track_caller]
+    pub fn codes(&mut self, count: usize) -> Vec<String> {
+        let mut line = Vec::new();
+        let mut next = || {
+            line.clear();
+            self.stream.read_until(b'\n', &mut line).expect("the server answers");
+            String::from_utf8_lossy(&line[..line.len().min(3)]).into_owned()
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
     /// Says a line and reads its reply.
     #[track_caller]
     pub fn say(&mut self, line: &str) -> Reply {

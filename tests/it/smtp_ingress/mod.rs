@@ -3,6 +3,7 @@
 mod auth;
 mod clients;
 mod crash;
+mod mapped;
 mod messages;
 mod protocol;
 

@@ -1,6 +1,7 @@
 //! Webhooks: clients are told what became of their mail, by calls that they can trust, in order, whatever dies.
 
 mod aegis;
+mod bad_receivers;
 mod calls;
 mod endpoints;
 mod feed;
