@@ -114,6 +114,8 @@ impl Chromium {
     /// The whole page as a picture (PNG), also what lies below the window.
     #[track_caller]
     pub fn picture(&self) -> Vec<u8> {
+        // A bar beside the window would take its part of the width, and the picture would be cut by as much.
+        self.devtools("Emulation.setScrollbarsHidden", &json!({"hidden": true}));
         let size = self.devtools("Page.getLayoutMetrics", &json!({}))["cssContentSize"].clone();
         let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
         let wanted = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});

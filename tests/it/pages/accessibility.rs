@@ -40,8 +40,6 @@ impl Examiner {
     #[track_caller]
     fn visit(&mut self, server: &Server, places: &[Place]) {
         for (name, path) in places {
-            self.browser.prefer("light");
-            self.browser.resize(1280, 900);
             self.browser.open(&at(server, path));
             self.look(name);
         }
@@ -50,6 +48,8 @@ impl Examiner {
     /// The page that is open, as everybody sees it.
     #[track_caller]
     fn look(&mut self, name: &str) {
+        self.browser.prefer("light");
+        self.browser.resize(1280, 900);
         self.browser.ask(&self.axe);
         self.check(&format!("{name}, light"), "");
         self.browser.prefer("dark");
