@@ -2,7 +2,7 @@
 
 mod admin;
 pub mod app;
-mod auth;
+pub mod auth;
 pub mod base;
 pub mod blobs;
 mod cache;

@@ -17,21 +17,24 @@ const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799;
 
 /// A shared secret (HS256).
 #[derive(Clone)]
-pub(super) struct SharedKey {
+pub struct SharedKey {
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
 
 impl SharedKey {
+    /// The key of a secret.
     pub fn new(secret: &Secret) -> Self {
         let bytes = secret.expose().as_bytes();
         Self { encoding: EncodingKey::from_secret(bytes), decoding: DecodingKey::from_secret(bytes) }
     }
 
+    /// A token with these claims.
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, TokenError> {
         encode(&Header::new(Algorithm::HS256), claims, &self.encoding)
     }
 
+    /// The claims of a token that this key signed; times are the caller's to judge.
     pub fn open<C: DeserializeOwned>(&self, token: &str) -> Result<C, TokenError> {
         open(token, Algorithm::HS256, &self.decoding)
     }
@@ -66,7 +69,7 @@ pub(super) fn open<C: DeserializeOwned>(
 }
 
 /// The `kid` in a token's header, looked at before anything is believed.
-pub(super) fn kid(token: &str) -> Result<String, TokenError> {
+pub fn kid(token: &str) -> Result<String, TokenError> {
     if token.len() > LENGTH_MAX {
         return Err(TokenError::Invalid);
     }
@@ -76,10 +79,13 @@ pub(super) fn kid(token: &str) -> Result<String, TokenError> {
 
 /// When a token was made and until when it holds, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Times {
+pub struct Times {
+    /// When it was made.
     pub iat: i64,
+    /// From when it holds, if that is later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
+    /// When it ends, if ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
 }

@@ -1,7 +1,7 @@
 //! Who is calling: turns what a request presents into one [`Caller`].
 
 mod classic_key;
-mod jwt;
+pub mod jwt;
 pub mod link;
 mod mail_token;
 mod network;

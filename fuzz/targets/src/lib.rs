@@ -1,6 +1,14 @@
 //! What must hold for any input, one function a parser; each panics where it does not hold. Run by libFuzzer from
 //! `fuzz/fuzz_targets`, and on mutated seeds by the tests below.
 
+mod mime;
+mod news;
+mod signed;
+
+pub use mime::mime;
+pub use news::{mailgun, sendgrid, sns};
+pub use signed::{jwt, sigv4};
+
 use posthaste::render::template::{self, Escape, OUTPUT_BYTES_MAX};
 use posthaste::surfaces::http::json;
 use posthaste_mail::raw::{Hop, RawMessage, address_list, domains_shown};
@@ -221,14 +229,14 @@ fn content_of(data: &[u8], piece: usize) -> (TakenContent, usize) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Inputs a target sees in `./test`.
     const RUNS: usize = 20_000;
 
     /// Runs a target on its seeds and on mutations of them: the same ones each time.
-    fn smoke(target: fn(&[u8]), seeds: &[&str]) {
+    pub(crate) fn smoke(target: fn(&[u8]), seeds: &[&str]) {
         let mut state = 0x2545_F491_4F6C_DD1D_u64;
         let mut next = |below: usize| {
             state ^= state << 13;

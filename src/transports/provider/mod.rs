@@ -8,7 +8,7 @@ mod mailgun;
 mod pauses;
 mod repeated;
 mod sendgrid;
-mod ses;
+pub mod ses;
 mod verdict;
 
 pub use graph::{

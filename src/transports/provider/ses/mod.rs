@@ -2,7 +2,7 @@
 //! that is wrong is put right by the answer's `Date`.
 
 mod classify;
-mod sigv4;
+pub mod sigv4;
 
 use super::call::{Call, CallError, Http, Reply};
 use super::verdict::{Verdict, http_date};

@@ -7,27 +7,37 @@ use posthaste_model::{Secret, Timestamp};
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Whose signature, and for what.
-pub(super) struct Keys<'a> {
+pub struct Keys<'a> {
+    /// Names the key.
     pub access_key_id: &'a str,
+    /// The key.
     pub secret_access_key: &'a Secret,
+    /// Of credentials that last for a while.
     pub session_token: Option<&'a Secret>,
+    /// Where the service is.
     pub region: &'a str,
+    /// Its name in signatures.
     pub service: &'a str,
 }
 
 /// What is signed. `path` is as it stands in the request; `query` is empty or canonical already.
-pub(super) struct Request<'a> {
+pub struct Request<'a> {
+    /// The method.
     pub method: &'a str,
+    /// The path, encoded.
     pub path: &'a str,
+    /// The query, canonical.
     pub query: &'a str,
+    /// The host.
     pub host: &'a str,
     /// Signed beside `host` and the date.
     pub headers: &'a [(&'static str, String)],
+    /// The body.
     pub body: &'a [u8],
 }
 
 /// The headers that sign `request`, made at `now`.
-pub(super) fn sign(request: &Request<'_>, keys: &Keys<'_>, now: Timestamp) -> Vec<(&'static str, String)> {
+pub fn sign(request: &Request<'_>, keys: &Keys<'_>, now: Timestamp) -> Vec<(&'static str, String)> {
     let (day, time) = stamp(now);
     let mut added = vec![("X-Amz-Date", time.clone())];
     if let Some(token) = keys.session_token {
