@@ -47,12 +47,15 @@ use posthaste_store::{Store, StoreError};
 use shared_rates::SharedRates;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wall::WallWatch;
 use worker::{ClientNames, DueTimes, Worker};
+
+/// A way out that has not let us in after this long counts as down for a monitor; mail itself waits longer.
+const PING_LIMIT: Duration = Duration::from_millis(1500);
 
 /// What dispatch is made of.
 pub struct DispatchParts {
@@ -200,7 +203,7 @@ impl Dispatch {
     pub async fn ping(&self) -> Vec<(Arc<str>, Health)> {
         let mut answers = Vec::new();
         for lane in self.worker.lanes.iter() {
-            answers.push((Arc::clone(lane.name()), lane.transport.ping().await));
+            answers.push((Arc::clone(lane.name()), lane.transport.ping(PING_LIMIT).await));
         }
         answers
     }

@@ -14,8 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Files answer at once or not at all.
-const PING_LIMIT: Duration = Duration::from_millis(1500);
 /// What the inbox says to a message it keeps.
 const KEPT: &str = "250 kept in the inbox";
 
@@ -111,9 +109,9 @@ impl InboxTransport {
         all(outgoing, outcome)
     }
 
-    pub(super) async fn ping(&self) -> Health {
+    pub(super) async fn ping(&self, limit: Duration) -> Health {
         let ask = async { self.blobs.ping().await.map_err(|error| error.to_string()) };
-        self.health.get(PING_LIMIT, ask).await
+        self.health.get(limit, ask).await
     }
 }
 

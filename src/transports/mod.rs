@@ -17,6 +17,7 @@ use posthaste_model::attempt::Claim;
 use posthaste_model::outcome::Outcome;
 use provider::ProviderTransport;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A message ready to go.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +84,12 @@ impl Transport {
         }
     }
 
-    /// Whether it can be used now, as of a few seconds ago.
-    pub async fn ping(&self) -> Health {
+    /// Whether it can be used now, as of a few seconds ago; it has `limit` to answer.
+    pub async fn ping(&self, limit: Duration) -> Health {
         match self {
-            Self::Smtp(smtp) => smtp.ping().await,
-            Self::Provider(provider) => provider.ping().await,
-            Self::Inbox(inbox) => inbox.ping().await,
+            Self::Smtp(smtp) => smtp.ping(limit).await,
+            Self::Provider(provider) => provider.ping(limit).await,
+            Self::Inbox(inbox) => inbox.ping(limit).await,
         }
     }
 

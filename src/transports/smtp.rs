@@ -12,9 +12,6 @@ use posthaste_smtp::failure::FailureClass;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A relay that has not let us in after this long counts as down for a monitor; mail itself waits longer.
-const PING_LIMIT: Duration = Duration::from_millis(1500);
-
 /// A relay with its pool of sessions.
 #[derive(Debug)]
 pub struct SmtpTransport {
@@ -65,14 +62,14 @@ impl SmtpTransport {
         }
     }
 
-    pub(super) async fn ping(&self) -> Health {
+    pub(super) async fn ping(&self, limit: Duration) -> Health {
         let ask = async {
             let connection =
                 Connection::connect(self.pool.settings()).await.map_err(|error| error.to_string())?;
             connection.quit().await;
             Ok(())
         };
-        self.health.get(PING_LIMIT, ask).await
+        self.health.get(limit, ask).await
     }
 
     pub(super) async fn tidy(&self) {

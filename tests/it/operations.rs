@@ -1,6 +1,11 @@
 //! Running it: the first start, probes, the command line, and settings that are wrong.
 
-use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use crate::emails_api::email_to;
 use crate::harness::server::NONE;
@@ -118,7 +123,7 @@ fn queue_status_counts_what_waits() {
     let server = Server::inbox();
     let email = crate::emails_api::with(
         email_to("user@client.com", "x"),
-        json!({"send_at": crate::harness::soon(std::time::Duration::from_secs(3600))}),
+        json!({"send_at": crate::harness::soon(Duration::from_secs(3600))}),
     );
     server.send(&email);
     let status = server.cli_json(&["queue", "status"]);
@@ -137,6 +142,38 @@ fn doctor_finds_a_relay_that_is_not_there() {
     drop(relay);
     let broken = server.cli(&["doctor"]);
     assert_eq!(broken.status.code(), Some(1), "{}", String::from_utf8_lossy(&broken.stdout));
+}
+
+#[test]
+fn doctor_finds_an_endpoint_that_is_not_there_and_waits_for_a_slow_relay() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = format!("http://{}/hook", taken.local_addr().expect("an address"));
+    drop(taken);
+    let slow = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = slow.local_addr().expect("an address").port().to_string();
+    let relay = thread::spawn(move || {
+        let (mut socket, _) = slow.accept().expect("a caller");
+        // Longer than a monitor waits.
+        thread::sleep(Duration::from_secs(2));
+        for answer in ["220 relay\r\n", "250 relay\r\n", "221 bye\r\n"] {
+            socket.write_all(answer.as_bytes()).expect("it is taken");
+            let mut line = [0; 512];
+            let _ = socket.read(&mut line).expect("an answer");
+        }
+    });
+    let options = ServerOptions::default()
+        .env("SMTP_HOST", "127.0.0.1")
+        .env("SMTP_PORT", &port)
+        .env("WEBHOOK_URL", &nobody)
+        .env("WEBHOOK_SECRET", "a secret of the endpoint");
+    let output = Server::prepare(options).cli(&["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = found["checks"].as_array().expect("checks");
+    let of = |name: &str| checks.iter().find(|check| check["name"] == name).expect(name).clone();
+    assert_eq!(of("transport smtp")["status"], "ok", "{found}");
+    assert_eq!(of("webhook")["status"], "failed", "{found}");
+    relay.join().expect("the relay was asked");
 }
 
 #[test]

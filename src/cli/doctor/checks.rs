@@ -1,6 +1,6 @@
 //! The checks on an installation that could be opened.
 
-use super::{Diagnosis, disk};
+use super::{Diagnosis, disk, endpoint};
 use crate::app::App;
 use crate::cache::Trial;
 use crate::health::{Reports, live_workers};
@@ -10,7 +10,10 @@ use posthaste_store::StoreError;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+/// How long a way out may take to answer: some relays let strangers wait for their greeting.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Below this it is time to make room.
 const LITTLE_ROOM: u64 = 1 << 30;
 /// Below this the next large attachment does not fit.
@@ -23,6 +26,7 @@ pub async fn all(app: &App) -> Vec<Diagnosis> {
     found.push(blobs(app).await);
     found.extend(cache(app).await);
     found.extend(transports(app).await);
+    found.extend(endpoint::webhook(app).await);
     found.extend(reports(app).await);
     found.push(queue(app).await);
     found.extend(broker(app).await);
@@ -138,7 +142,7 @@ async fn transports(app: &App) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     for way in &ways {
         let part = format!("transport {}", way.transport.name());
-        found.push(match way.transport.ping().await {
+        found.push(match way.transport.ping(PATIENCE).await {
             Health::Up { took } => Diagnosis::ok(part, format!("answers in {} ms", took.as_millis())),
             Health::Down(reason) => {
                 let remedy =

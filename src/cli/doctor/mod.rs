@@ -2,6 +2,7 @@
 
 mod checks;
 mod disk;
+mod endpoint;
 mod graph;
 mod listener;
 

@@ -30,8 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use verdict::Verdict;
 
-/// A provider that cannot be reached after this long counts as down for a monitor; mail itself waits longer.
-const PING_LIMIT: Duration = Duration::from_millis(1500);
 /// How often a message is offered again in one attempt, each time without the recipients that were refused by name.
 const ROUNDS_MAX: usize = 8;
 
@@ -166,8 +164,8 @@ impl ProviderTransport {
         pause.mul_f64(1.0 + 0.2 * self.chance.f64())
     }
 
-    pub(in crate::transports) async fn ping(&self) -> Health {
-        self.health.get(PING_LIMIT, reach(self.api.base_url())).await
+    pub(in crate::transports) async fn ping(&self, limit: Duration) -> Health {
+        self.health.get(limit, reach(self.api.base_url())).await
     }
 }
 
