@@ -1,6 +1,6 @@
 //! The pages of reports: the list, and the question before a report is sent again (which a script shows as a dialog).
 
-use super::filters::{Filters, LIMIT};
+use super::filters::{Faults, Filters, LIMIT};
 use super::{Answer, EoReports};
 use crate::auth::SignedIn;
 use crate::eo::{EoStatus, failure};
@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{Request, StatusCode};
 use posthaste_model::eo::EoEvent;
-use posthaste_model::user::Role;
+use posthaste_model::user::{Language, Role};
 use posthaste_model::{FailureCode, UserId};
 use posthaste_store::{EoDeliveryRecord, EoFilter, EoTally, StoreError};
 use std::collections::HashMap;
@@ -106,7 +106,7 @@ pub(super) async fn list(State(reports): State<EoReports>, request: Request<Body
     let query = parts.uri.query().unwrap_or_default();
     let (filters, faults) = match Filters::read(query, &reports.eo.days) {
         Ok(filters) => (filters, Vec::new()),
-        Err(faults) => (Filters::default(), faults.0.into_values().flatten().collect()),
+        Err(faults) => (Filters::default(), told(faults, visitor.language)),
     };
     let fields = web_fields(query);
     match reports.list_page(&visitor, &who, filters, faults, fields.as_deref()).await {
@@ -143,6 +143,21 @@ pub(super) async fn resend(
         Ok(None) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
         Err(error) => visitor.unavailable(&error),
     }
+}
+
+/// What is wrong with the filters, in the page's language; data are told in English.
+fn told(faults: Faults, language: Language) -> Vec<String> {
+    if language == Language::En {
+        return faults.0.into_values().flatten().collect();
+    }
+    let words = |field: &str| match field {
+        "date_from" => "Tanggal awal ditulis seperti 2026-01-31, dan tidak setelah tanggal akhir.",
+        "date_to" => "Tanggal akhir ditulis seperti 2026-01-31.",
+        "event_id" => "Event itu tidak dikenal.",
+        "status" => "Status itu tidak dikenal.",
+        _ => "Saringan itu tidak bisa dipakai.",
+    };
+    faults.0.into_keys().map(|field| words(field).to_owned()).collect()
 }
 
 /// The word of the message that a form leads back with.

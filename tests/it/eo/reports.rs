@@ -171,6 +171,15 @@ fn filters_are_applied_and_echoed() {
 }
 
 #[test]
+fn the_page_tells_faults_in_its_language() {
+    let server = Server::inbox();
+    let (browser, _) = organizer(&server, "Nama Event");
+    let page = |query: &str| browser.get(&format!("/eo/email-reports?{query}")).expect(422).text();
+    assert!(page("lang=id&date_from=kemarin").contains("Tanggal awal ditulis seperti"), "in Indonesian");
+    assert!(page("lang=en&date_from=yesterday").contains("date_from is a date"), "in English");
+}
+
+#[test]
 fn forms_without_a_script_lead_back_with_a_message() {
     let server = Server::inbox();
     let (browser, event) = organizer(&server, "Nama Event");
