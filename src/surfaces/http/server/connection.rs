@@ -14,15 +14,18 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use prometheus_client::metrics::gauge::Gauge;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+
+/// How long the peer of a spoiled connection may take for what was said to it last.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What all connections of a listener share.
 pub struct Connections {
@@ -66,22 +69,32 @@ impl Connections {
         let mut conversation = pin!(self.builder.serve_connection(io, service));
         let mut cancelled = pin!(self.token.cancelled());
         let mut spoiled = pin!(watch.spoiled());
+        let mut is_spoiled = false;
         let ended = tokio::select! {
             biased;
             ended = conversation.as_mut() => Some(ended),
             () = &mut cancelled => None,
-            () = &mut spoiled => None,
+            () = &mut spoiled => {
+                is_spoiled = true;
+                None
+            }
         };
         let ended = if let Some(ended) = ended {
             ended
         } else {
             conversation.as_mut().graceful_shutdown();
-            let last_call = Instant::now() + settings.drain;
-            let Ok(ended) = tokio::time::timeout_at(last_call, conversation).await else {
-                tracing::debug!("a connection was closed with requests still open");
-                return;
-            };
-            ended
+            let last_call = tokio::time::sleep(settings.drain);
+            // HTTP/2 says good-bye and waits for a sign that it was heard, which a peer that drips never gives.
+            let heard = async { if is_spoiled { watch.rested_for(FAREWELL).await } else { pending().await } };
+            tokio::select! {
+                biased;
+                ended = conversation => ended,
+                () = heard => return,
+                () = last_call => {
+                    tracing::debug!("a connection was closed with requests still open");
+                    return;
+                }
+            }
         };
         if let Err(error) = ended {
             tracing::trace!(error = &*error, "a connection ended early");

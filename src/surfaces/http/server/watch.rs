@@ -101,6 +101,17 @@ impl ConnectionWatch {
         self.spoiled.notified().await;
     }
 
+    /// Waits until no request has been under way for `pause`.
+    pub async fn rested_for(&self, pause: Duration) {
+        loop {
+            let rested = if self.is_active() { Duration::ZERO } else { self.rested_since().elapsed() };
+            let Some(missing) = pause.checked_sub(rested).filter(|missing| !missing.is_zero()) else {
+                return;
+            };
+            tokio::time::sleep(missing).await;
+        }
+    }
+
     fn elapsed_ms(&self) -> u64 {
         self.opened.elapsed().as_millis() as u64
     }
