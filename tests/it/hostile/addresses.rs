@@ -86,18 +86,27 @@ fn a16_an_address_is_refused_or_goes_where_it_says() {
     }
 }
 
+/// The product's bound is 50 ms. The median of a few leaves out a moment in which the machine did other work; the rest is
+/// for a build without optimisations on a machine that runs other tests.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
 #[test]
 fn a17_huge_nonsense_is_refused_at_once() {
     let server = Server::inbox();
     for c in ['(', ':', ',', '"', '<', '\\', '@', '.', '['] {
         let nonsense = c.to_string().repeat(100_000);
         for field in ["to", "from", "reply_to", "cc", "bcc"] {
-            let began = Instant::now();
-            let answer =
-                server.post("/api/emails", &with(email_to("user@client.com", "x"), json!({field: nonsense})));
-            assert_eq!(answer.status, 422, "{c} in {field}");
-            assert!(began.elapsed() < Duration::from_secs(1), "{c} in {field} took {:?}", began.elapsed());
-            assert!(answer.body.len() < 20_000, "{c} in {field}: the answer repeats it all");
+            let email = with(email_to("user@client.com", "x"), json!({field: nonsense}));
+            let mut waits = [Duration::ZERO; 5];
+            for wait in &mut waits {
+                let began = Instant::now();
+                let answer = server.post("/api/emails", &email);
+                *wait = began.elapsed();
+                assert_eq!(answer.status, 422, "{c} in {field}");
+                assert!(answer.body.len() < 20_000, "{c} in {field}: the answer repeats it all");
+            }
+            waits.sort_unstable();
+            assert!(waits[2] < AT_ONCE, "{c} in {field} took {waits:?}");
         }
     }
 }

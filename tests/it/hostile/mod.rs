@@ -2,8 +2,10 @@
 
 mod addresses;
 mod attachments;
+mod canaries;
 mod injection;
 mod json;
+mod paths;
 mod resources;
 mod secrets;
 mod slow;
