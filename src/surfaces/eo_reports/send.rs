@@ -267,8 +267,9 @@ fn is_form(content_type: &str) -> bool {
 /// The field that makes a form unreadable, where that can be told.
 fn broken_field(form: &Form) -> &'static str {
     let broken = form.bytes().split(|byte| *byte == b'&').find(|field| Fields::parse(field).is_err());
-    let name = broken.and_then(|field| field.split(|byte| *byte == b'=').next());
-    FIELDS.into_iter().find(|field| name == Some(field.as_bytes())).unwrap_or("form")
+    let name = broken.and_then(|field| field.split(|byte| *byte == b'=').next()).unwrap_or_default();
+    let name = Fields::parse(name).unwrap_or_default();
+    FIELDS.into_iter().find(|field| name.get(field).is_some()).unwrap_or("form")
 }
 
 /// SHA-256 of the fields by name, whatever their order and coding; the token changes with each login.
