@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-/// Before the drain's end: time left for those recalled to come back, and for the last commit; half of a short drain.
+/// Before the drain's end: time left for those recalled to come back, and for the last commit; half of a short drain,
+/// so that what is under way has the other half.
 const LAST_STEPS: Duration = Duration::from_secs(3);
 
 /// Ends `worker` within `settings.drain`. What is still with a peer then stays leased: whoever starts next on this node
@@ -16,7 +17,7 @@ const LAST_STEPS: Duration = Duration::from_secs(3);
 pub(super) async fn drain(worker: &Worker, mut crew: Crew) {
     let begun = Instant::now();
     let drain = worker.settings.drain;
-    let last_steps = LAST_STEPS.min(drain / 2);
+    let last_steps = last_steps(drain);
     let recall_at = begun + drain.saturating_sub(last_steps);
     let end = begun + drain;
     worker.stopping.cancel();
@@ -60,6 +61,11 @@ pub(super) async fn drain(worker: &Worker, mut crew: Crew) {
     tracing::info!(handed_back = not_begun, cut_off, took_ms, "dispatch stopped");
 }
 
+/// What is left of a drain for those recalled, and for the last commit.
+fn last_steps(drain: Duration) -> Duration {
+    LAST_STEPS.min(drain / 2)
+}
+
 /// Strikes the worker off, and makes due what was accepted for it after its hopper had closed: the reservation may
 /// have been older.
 async fn sign_off(worker: &Worker, end: Instant) {
@@ -79,4 +85,16 @@ async fn join_until(tasks: &mut [JoinHandle<()>], end: Instant) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_drain_leaves_attempts_time_to_end() {
+        assert_eq!(last_steps(Duration::from_secs(25)), LAST_STEPS);
+        assert_eq!(last_steps(Duration::from_secs(1)), Duration::from_millis(500));
+        assert_eq!(last_steps(Duration::ZERO), Duration::ZERO);
+    }
 }

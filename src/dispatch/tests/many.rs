@@ -118,14 +118,12 @@ async fn an_attempt_that_does_not_end_is_recalled_before_the_message() {
         posthaste_smtp_sink::relay::Action::Trickle("220 slow".into(), Duration::from_millis(200)),
     );
     let (_relay, mut stage) = Stage::scripted(silent).await;
-    for seconds in [4, 1] {
-        stage.settings.drain = Duration::from_secs(seconds);
-        let worker = stage.start().await;
-        let id = stage.send(&["ann@b.example"]).await;
-        stage.until(id, |r| r.status == Status::Processing).await;
-        worker.stop().await;
-        assert_eq!(stage.look(id).await.status, Status::Queued, "{seconds} s");
-    }
+    stage.settings.drain = Duration::from_secs(4);
+    let worker = stage.start().await;
+    let id = stage.send(&["ann@b.example"]).await;
+    stage.until(id, |r| r.status == Status::Processing).await;
+    worker.stop().await;
+    assert_eq!(stage.look(id).await.status, Status::Queued);
 }
 
 #[tokio::test]
