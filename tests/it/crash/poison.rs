@@ -47,7 +47,7 @@ fn a5_the_heaviest_email_that_is_accepted_goes_out_beside_others() {
         *changed = middle;
     }
     assert!(most > 50, "no more than {most} rounds of {most}");
-    let file = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![b'a'; 20 << 20]);
+    let file = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![b'a'; 6 << 20]);
     let attachment = json!([{"filename": "a.txt", "mime": "text/plain", "content_base64": file}]);
     let mut heavies: Vec<String> = (0..20).map(|_| server.send(&heavy(most))).collect();
     heavies.push(server.send(&with(email_to("user@client.com", "x"), json!({"attachments": attachment}))));
