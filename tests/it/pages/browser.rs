@@ -34,7 +34,7 @@ fn an_organizer_sends_filters_and_sends_again() {
     let (server, event) = installation();
     let browser = Chromium::start(Looks::default());
     log_in(&browser, &server, OWNER);
-    assert!(browser.url().ends_with(LIST), "{}", browser.url());
+    browser.wait_for("the list comes first", &format!("return location.pathname === '{LIST}'"));
     browser.fill("#send-to", "boss@client.com");
     browser.click("form[data-send] .primary");
     browser.wait_for(

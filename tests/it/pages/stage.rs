@@ -91,8 +91,10 @@ impl Stage {
     fn history(&self) {
         for day in (2..30).rev() {
             self.go_back(DAY * day);
-            let browser = Browser::logged_in(&self.server, OWNER);
-            for number in 0..(day * 7 % 5) {
+            // By two, as one may ask for 30 a minute, and a shared cache has a clock of its own.
+            let asker = if day % 2 == 0 { OWNER } else { ROOT };
+            let browser = Browser::logged_in(&self.server, asker);
+            for number in 0..(day * 7 % 4) {
                 let to = if (day + number) % 6 == 0 { "gone@client.com" } else { "panitia@client.com" };
                 let event = (1 + (day + number) % 2).to_string();
                 browser.ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", to)]).expect(200);
