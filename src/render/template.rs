@@ -32,6 +32,8 @@ mod parser;
 mod tests;
 mod value;
 
+pub use escape::escaped;
+
 use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 

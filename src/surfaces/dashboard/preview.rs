@@ -3,7 +3,7 @@
 
 use super::visit::Visit;
 use super::{Dashboard, client_id};
-use crate::render;
+use crate::render::{self, template::escaped};
 use crate::surfaces::http::form::Fields;
 use crate::surfaces::inbox::frame;
 use axum::body::Body;
@@ -53,7 +53,7 @@ pub(super) async fn written(
     };
     let html = match serde_json::from_str(&given("variables").unwrap_or_else(|| "{}".into())) {
         Ok(variables) => shown(&template, variables),
-        Err(error) => format!("<p>The variables are no JSON object: {}</p>", harmless(&error.to_string())),
+        Err(error) => format!("<p>The variables are no JSON object: {}</p>", escaped(&error.to_string())),
     };
     visitor.finish(frame::answer(&html, "", &[]))
 }
@@ -104,10 +104,10 @@ fn shown(template: &Template, variables: Map<String, Value>) -> String {
     match render::preview(template, variables) {
         Ok(rendered) => {
             let text = rendered.text.unwrap_or_default();
-            rendered.html.unwrap_or_else(|| format!("<pre>{}</pre>", harmless(&text)))
+            rendered.html.unwrap_or_else(|| format!("<pre>{}</pre>", escaped(&text)))
         }
         Err(faults) => {
-            let said = faults.iter().map(|fault| format!("<li>{}</li>", harmless(&told(fault))));
+            let said = faults.iter().map(|fault| format!("<li>{}</li>", escaped(&told(fault))));
             format!("<ul>{}</ul>", said.collect::<String>())
         }
     }
@@ -158,10 +158,6 @@ fn put(variables: &mut Map<String, Value>, pointer: &str) {
         at = inner;
     }
     at.entry(last.clone()).or_insert_with(|| Value::String(last.clone()));
-}
-
-fn harmless(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
