@@ -7,6 +7,7 @@ use crate::harness::relay::Script;
 use crate::harness::server::NONE;
 use crate::harness::{Relay, Server, ServerOptions};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 const ROOT: &str = "root@example.com";
 const WITHOUT_KEY: (&str, &str) = ("X-Api-Key", NONE);
@@ -33,6 +34,17 @@ fn catching(relay: &Relay) -> (Server, String) {
     let server = Server::to_relay(relay);
     let test_key = server.new_key(&["--client", "default", "--mode", "test"]);
     (server, test_key)
+}
+
+/// A server with a caught message, its id, and where the relay stands that is not there for now.
+fn caught_while_the_relay_is_away() -> (Server, String, SocketAddr) {
+    let relay = Relay::accepting();
+    let patient = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__MAX_ATTEMPTS", "50");
+    let server = Server::start(patient);
+    let test_key = server.new_key(&["--client", "default", "--mode", "test"]);
+    send_by(&server, &test_key, &email_to("ann@client.com", "hello"));
+    let id = id_of(&caught(&server, "ann@client.com")["id"]);
+    (server, id, relay.address())
 }
 
 #[track_caller]
@@ -179,14 +191,7 @@ fn without_a_transport_a_release_is_refused_clearly() {
 
 #[test]
 fn a_released_message_comes_again_until_the_relay_takes_it() {
-    let relay = Relay::accepting();
-    let patient = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__MAX_ATTEMPTS", "50");
-    let server = Server::start(patient);
-    let test_key = server.new_key(&["--client", "default", "--mode", "test"]);
-    send_by(&server, &test_key, &email_to("ann@client.com", "hello"));
-    let id = id_of(&caught(&server, "ann@client.com")["id"]);
-    let address = relay.address();
-    drop(relay);
+    let (server, id, address) = caught_while_the_relay_is_away();
     let told = server.post_with(&format!("/inbox/api/messages/{id}/release"), &[WITHOUT_KEY], &json!({}));
     let email = id_of(&told.expect(202).json()["email_id"]);
     let relay = Relay::start_at(address, Script::accepting());
@@ -196,14 +201,7 @@ fn a_released_message_comes_again_until_the_relay_takes_it() {
 
 #[test]
 fn the_page_says_what_becomes_of_a_release() {
-    let relay = Relay::accepting();
-    let patient = ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__MAX_ATTEMPTS", "50");
-    let server = Server::start(patient);
-    let test_key = server.new_key(&["--client", "default", "--mode", "test"]);
-    send_by(&server, &test_key, &email_to("ann@client.com", "hello"));
-    let id = id_of(&caught(&server, "ann@client.com")["id"]);
-    let address = relay.address();
-    drop(relay);
+    let (server, id, address) = caught_while_the_relay_is_away();
     let browser = Chromium::start(Looks::default());
     browser.open(&format!("http://{}/inbox/{id}", server.address()));
     browser.click("[data-release] summary");

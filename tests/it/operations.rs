@@ -1,13 +1,12 @@
 //! Running it: the first start, probes, the command line, and settings that are wrong.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::emails_api::email_to;
+use crate::harness::relay::{Action, Script, Step};
 use crate::harness::server::NONE;
 use crate::harness::{Relay, Server, ServerOptions, eventually};
 
@@ -149,21 +148,10 @@ fn doctor_finds_an_endpoint_that_is_not_there_and_waits_for_a_slow_relay() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let nobody = format!("http://{}/hook", taken.local_addr().expect("an address"));
     drop(taken);
-    let slow = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = slow.local_addr().expect("an address").port().to_string();
-    let relay = thread::spawn(move || {
-        let (mut socket, _) = slow.accept().expect("a caller");
-        // Longer than a monitor waits.
-        thread::sleep(Duration::from_secs(2));
-        for answer in ["220 relay\r\n", "250 relay\r\n", "221 bye\r\n"] {
-            socket.write_all(answer.as_bytes()).expect("it is taken");
-            let mut line = [0; 512];
-            let _ = socket.read(&mut line).expect("an answer");
-        }
-    });
-    let options = ServerOptions::default()
-        .env("SMTP_HOST", "127.0.0.1")
-        .env("SMTP_PORT", &port)
+    // Its greeting takes longer than a monitor waits.
+    let greeting = Action::Trickle("220 relay".into(), Duration::from_millis(200));
+    let relay = Relay::start(Script::accepting().on(Step::Connect, greeting));
+    let options = ServerOptions::to_relay(&relay)
         .env("WEBHOOK_URL", &nobody)
         .env("WEBHOOK_SECRET", "a secret of the endpoint");
     let output = Server::prepare(options).cli(&["doctor", "--json"]);
@@ -173,7 +161,6 @@ fn doctor_finds_an_endpoint_that_is_not_there_and_waits_for_a_slow_relay() {
     let of = |name: &str| checks.iter().find(|check| check["name"] == name).expect(name).clone();
     assert_eq!(of("transport smtp")["status"], "ok", "{found}");
     assert_eq!(of("webhook")["status"], "failed", "{found}");
-    relay.join().expect("the relay was asked");
 }
 
 #[test]
@@ -198,11 +185,7 @@ fn a_backup_of_a_running_server_starts_elsewhere_with_the_same_mail() {
 
 #[test]
 fn a_second_life_takes_back_the_leases_of_the_first() {
-    let relay = Relay::start(crate::harness::relay::Script::accepting().without("PIPELINING").first(
-        1,
-        crate::harness::relay::Step::Mail,
-        crate::harness::relay::Action::Silence,
-    ));
+    let relay = Relay::start(Script::accepting().without("PIPELINING").first(1, Step::Mail, Action::Silence));
     let mut server = Server::start(ServerOptions::to_relay(&relay).env("POSTHASTE_DELIVERY__LEASE", "10m"));
     let id = server.send(&email_to("user@client.com", "x"));
     eventually("the attempt waits", || {
