@@ -51,7 +51,8 @@ impl Chromium {
         }
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
-            "timeouts": {"script": 120_000},
+            // What a click brings may come a moment after it: a selector waits for its element.
+            "timeouts": {"script": 120_000, "implicit": 30_000},
         }}});
         let made = browser.call("POST", "/session", &wanted);
         browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session"));
@@ -135,10 +136,13 @@ impl Chromium {
         self.tell("/execute/async", &json!({"script": script, "args": []}))
     }
 
-    /// Waits until a script answers something true.
+    /// Waits until a script answers true; a page that is just going or coming answers none.
     #[track_caller]
     pub fn wait_for(&self, what: &str, script: &str) {
-        eventually(what, || (self.ask(script) == json!(true)).then_some(()));
+        let path = format!("{}/execute/sync", self.session);
+        let wanted = json!({"script": script, "args": []});
+        let is_true = || self.try_call("POST", &path, &wanted).is_ok_and(|answer| answer == json!(true));
+        eventually(what, || is_true().then_some(()));
     }
 
     #[track_caller]
@@ -147,27 +151,37 @@ impl Chromium {
         found[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector}")).to_owned()
     }
 
+    /// What a call about the element that a CSS selector finds answers. A page that lives may be drawn anew between the
+    /// finding and the call; then the element is found again.
+    #[track_caller]
+    fn call_of(&self, selector: &str, method: &str, what: &str, body: &Value) -> Value {
+        eventually(selector, || {
+            let path = format!("{}/element/{}{what}", self.session, self.element(selector));
+            match self.try_call(method, &path, body) {
+                Ok(answer) => Some(answer),
+                Err(fault) if fault["value"]["error"] == json!("stale element reference") => None,
+                Err(fault) => panic!("{selector}: {method} {what}: {fault:#}"),
+            }
+        })
+    }
+
     /// Clicks what a CSS selector finds.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.tell(&format!("/element/{element}/click"), &json!({}));
+        self.call_of(selector, "POST", "/click", &json!({}));
     }
 
     /// Types into a field, over what stands there.
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {
-        let element = self.element(selector);
-        self.tell(&format!("/element/{element}/clear"), &json!({}));
-        self.tell(&format!("/element/{element}/value"), &json!({"text": text}));
+        self.call_of(selector, "POST", "/clear", &json!({}));
+        self.call_of(selector, "POST", "/value", &json!({"text": text}));
     }
 
     /// The text that is seen of an element.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
-        let element = self.element(selector);
-        let path = format!("{}/element/{element}/text", self.session);
-        self.call("GET", &path, &Value::Null).as_str().unwrap_or_default().to_owned()
+        self.call_of(selector, "GET", "/text", &Value::Null).as_str().unwrap_or_default().to_owned()
     }
 
     /// Presses a key (its WebDriver code point) wherever the focus is.

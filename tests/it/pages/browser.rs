@@ -20,6 +20,7 @@ pub(super) fn log_in(browser: &Chromium, server: &Server, email: &str) {
     browser.fill("#email", email);
     browser.fill("#password", PASSWORD);
     browser.click("form .primary");
+    browser.wait_for("logged in", "return document.querySelector(\"form[action='/logout']\") !== null");
 }
 
 fn installation() -> (Server, String) {
