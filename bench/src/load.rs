@@ -3,6 +3,8 @@
 mod http;
 mod smtp;
 
+pub use http::is_whole;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;

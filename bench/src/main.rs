@@ -1,7 +1,7 @@
 //! The measurements of Posthaste: a load generator as cheap as it can be, the systems to compare, and their account.
 //!
 //! `compare` runs everything embedded; `ceiling` is the least a durable SMTP relay can do, a system to compare with;
-//! `scaled` measures nodes on PostgreSQL and RabbitMQ; `pages` what a page of history costs.
+//! `scaled` measures nodes on PostgreSQL and RabbitMQ; `pages` what a page of history costs, `refusals` what saying no costs and whether its time tells anything.
 
 mod ceiling;
 mod database;
@@ -12,6 +12,7 @@ mod message;
 mod node;
 mod pages;
 mod process;
+mod refusals;
 mod round;
 mod scaled;
 mod sink;
@@ -42,6 +43,8 @@ enum Command {
     Scaled(scaled::Plan),
     /// Measures a page of history over little and much mail; needs the servers that `bench/run` starts.
     Pages(pages::Plan),
+    /// Measures how long hostile requests keep the server busy, and whether the time of a refusal tells who exists.
+    Refusals(refusals::Plan),
     /// Serves the ceiling relay: appends to a log, one sync for all that waits, answers, passes on.
     Ceiling {
         /// Where the log goes.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
                 Command::Compare(plan) => round::compare(&plan).await,
                 Command::Scaled(plan) => scaled::measure(&plan).await,
                 Command::Pages(plan) => pages::measure(&plan).await,
+                Command::Refusals(plan) => refusals::measure(&plan).await,
                 Command::Ceiling { log, relay } => ceiling::serve(&log, relay).await,
             }
         })

@@ -15,7 +15,7 @@ use crate::sink::beside;
 use crate::system::{exchange, get, until};
 
 /// Who looks at pages.
-const ADMIN: &str = "admin@example.com";
+pub const ADMIN: &str = "admin@example.com";
 const PASSWORD: &str = "correct-horse-battery";
 
 /// A Posthaste in a directory of its own, that can be stopped and started again.
@@ -110,7 +110,16 @@ impl Node {
 
     /// Runs a command of the program; what it printed.
     pub async fn run(&self, arguments: &[&str]) -> Result<Value, Fault> {
-        let output = self.command()?.args(arguments).output().await?;
+        self.run_with(arguments, "").await
+    }
+
+    /// The same for a command that reads a secret.
+    pub async fn run_with(&self, arguments: &[&str], input: &str) -> Result<Value, Fault> {
+        let mut command = self.command()?;
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        child.stdin.take().ok_or("no pipe")?.write_all(input.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
         if output.status.success() {
             Ok(serde_json::from_slice(&output.stdout)?)
         } else {
@@ -130,29 +139,23 @@ impl Node {
 
     /// Makes the user that [`Self::log_in`] is.
     pub async fn admin(&self) -> Result<(), Fault> {
-        let mut create = self.command()?;
-        create.args(["user", "create", "--email", ADMIN, "--role", "admin", "--password-stdin", "--json"]);
-        let mut child = create.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        child.stdin.take().ok_or("no pipe")?.write_all(PASSWORD.as_bytes()).await?;
-        let output = child.wait_with_output().await?;
-        if output.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
-        }
+        let create = ["user", "create", "--email", ADMIN, "--role", "admin", "--password-stdin", "--json"];
+        self.run_with(&create, PASSWORD).await.map(drop)
+    }
+
+    /// What a browser is given that opens the page of the login: its cookie, and the token of its form.
+    pub async fn login_page(&self) -> Result<(String, String), Fault> {
+        let page =
+            exchange(self.address()?, "GET /login HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+                .await?;
+        let cookie = between(&page, "posthaste_session=", ';').ok_or("no cookie")?;
+        let token = between(&page, "name=\"csrf-token\" content=\"", '"').ok_or("no token")?;
+        Ok((cookie, token))
     }
 
     /// Logs in; what a browser then keeps.
     pub async fn log_in(&self) -> Result<String, Fault> {
-        let page =
-            exchange(self.address()?, "GET /login HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-                .await?;
-        let between = |text: &str, before: &str, behind: char| {
-            let (_, rest) = text.split_once(before)?;
-            Some(rest.split(behind).next()?.to_owned())
-        };
-        let cookie = between(&page, "posthaste_session=", ';').ok_or("no cookie")?;
-        let token = between(&page, "name=\"csrf-token\" content=\"", '"').ok_or("no token")?;
+        let (cookie, token) = self.login_page().await?;
         let form = format!("_token={token}&email={ADMIN}&password={PASSWORD}");
         let head = format!(
             "POST /login HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nCookie: posthaste_session={cookie}\r\n\
@@ -181,4 +184,10 @@ impl Node {
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("no body")?;
         if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(answer.into()) }
     }
+}
+
+/// What stands behind a text, up to a character.
+fn between(text: &str, before: &str, behind: char) -> Option<String> {
+    let (_, rest) = text.split_once(before)?;
+    Some(rest.split(behind).next()?.to_owned())
 }

@@ -112,7 +112,7 @@ impl App {
         let vault = open_vault(&settings, &data, &chance)?;
         let store = open_store(&settings, &options, &metrics).await?;
         let blobs = open_blobs(&settings, &store, &clock, &chance, &faults)?;
-        let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
+        let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone(), faults.clone());
         let queue = open_queue(&settings.queue, &store, &chance, &metrics)?;
         let routes = transports::routes(&settings)?;
         let cache = shared_cache(&settings, &vault, &metrics)?;

@@ -38,7 +38,7 @@ async fn observed_installation(committed: impl Fn() + Send + Sync + 'static) -> 
     let clock = Clock::manual(NOW);
     let chance = Chance::new();
     let vault = Vault::new(&Vault::generate_key(&chance), chance.clone()).unwrap();
-    let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone());
+    let renderer = Renderer::new(store.clone(), blobs.clone(), vault.clone(), Faults::none());
     let auth = Auth::of_store(&store, &clock).await;
     let limits = IntakeLimits {
         recipients: 50,

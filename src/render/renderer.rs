@@ -14,6 +14,7 @@ use posthaste_mail::view::{BodyView, read_message};
 use posthaste_model::ClientId;
 use posthaste_model::draft::Field;
 use posthaste_model::email::{Content, Email, Parts, TemplateRef};
+use posthaste_model::fault::{FaultPoint, Faults};
 use posthaste_model::refusal::{Fault, FaultCode};
 use posthaste_model::template::Template;
 use posthaste_store::{Store, StoreError};
@@ -21,7 +22,7 @@ use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Above this many bytes of bodies and files a message is written off the async threads.
@@ -43,6 +44,7 @@ struct Inner {
     /// Versions never change, so they are never read twice.
     wordings: Mutex<Wordings>,
     heavy: Arc<Semaphore>,
+    faults: Faults,
 }
 
 #[derive(Default)]
@@ -102,7 +104,8 @@ impl RenderError {
 
 impl Renderer {
     /// A renderer that reads templates and keys from `store` and files from `blobs`; `vault` opens the keys.
-    pub fn new(store: Store, blobs: Blobs, vault: Vault) -> Self {
+    /// `faults` are none but in crash tests.
+    pub fn new(store: Store, blobs: Blobs, vault: Vault, faults: Faults) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self(Arc::new(Inner {
             signers: SignerCache::new(store.clone(), vault),
@@ -110,6 +113,7 @@ impl Renderer {
             blobs,
             wordings: Mutex::default(),
             heavy: Arc::new(Semaphore::new(processors)),
+            faults,
         }))
     }
 
@@ -224,8 +228,12 @@ impl Renderer {
         work: impl FnOnce() -> Result<T, RenderError> + Send + 'static,
     ) -> Result<T, RenderError> {
         let permit = Arc::clone(&self.0.heavy).acquire_owned().await;
+        let is_endless = self.0.faults.is_due(FaultPoint::RenderEndless);
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            if is_endless {
+                keep_busy();
+            }
             work()
         });
         match tokio::time::timeout(TIME_LIMIT, running).await {
@@ -278,6 +286,14 @@ impl Renderer {
 
     fn wordings(&self) -> MutexGuard<'_, Wordings> {
         self.0.wordings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an injected fault makes of heavy work: nothing stops it, and its time runs out.
+fn keep_busy() {
+    let begun = Instant::now();
+    while begun.elapsed() < TIME_LIMIT.mul_f64(1.2) {
+        std::hint::spin_loop();
     }
 }
 

@@ -38,7 +38,8 @@ impl Connection {
     }
 }
 
-fn is_whole(answer: &[u8]) -> bool {
+/// Whether an answer has come to the end that it announces.
+pub fn is_whole(answer: &[u8]) -> bool {
     let Some(head) = memmem::find(answer, b"\r\n\r\n") else { return false };
     let length = memmem::find(&answer[..head], b"content-length: ").and_then(|at| {
         let digits = &answer[at + 16..head];

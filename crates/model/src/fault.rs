@@ -43,6 +43,8 @@ words!(
         CommitIoError = "commit_io_error",
         /// The renderer panics.
         RenderPanic = "render_panic",
+        /// The heavy part of a rendering keeps its processor busy for longer than it may.
+        RenderEndless = "render_endless",
         /// The store takes no outcome and renews no lease, the first COUNT times it is asked to record outcomes.
         OutcomesRefused = "outcomes_refused",
     }

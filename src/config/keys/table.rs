@@ -53,7 +53,7 @@ pub static KEYS: &[Key] = &[
     key("http", "public_url", Kind::Text, "", "The URL under which the outside reaches the service, for links in mail and pages."),
     key("http", "trusted_proxies", Kind::List, "", "Networks of the load balancers whose X-Forwarded-* headers are believed."),
     key("http", "header_timeout", Kind::Duration, "10s", "How long a client may take to send a request's head."),
-    key("http", "body_timeout", Kind::Duration, "30s", "How long a client may take to send a request's body."),
+    key("http", "body_timeout", Kind::Duration, "30s", "How long a client may take to send a request's body; one that crawls is told so a tenth before."),
     key("http", "idle_timeout", Kind::Duration, "75s", "How long a connection may wait for its next request."),
     key("http", "max_connections", Kind::Number, "10000", "HTTP connections open at once."),
     key("http", "tls_cert", Kind::Path, "", "Certificate chain (PEM) for HTTPS; needs http.tls_key."),

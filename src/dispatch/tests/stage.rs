@@ -185,7 +185,12 @@ impl Stage {
             live: Live::new(self.store.clone(), None, self.chance.bytes(), Metrics::new()),
             store: self.store.clone(),
             queue: self.queue.clone(),
-            renderer: Renderer::new(self.store.clone(), self.blobs.clone(), self.vault()),
+            renderer: Renderer::new(
+                self.store.clone(),
+                self.blobs.clone(),
+                self.vault(),
+                self.faults.clone(),
+            ),
             routes: self.routes.clone(),
             ways: self.ways(),
             shared_limits: self.shared_limits.clone(),

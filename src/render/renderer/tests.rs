@@ -54,7 +54,7 @@ async fn rig() -> Rig {
         created_at: NOW,
     };
     store.create_domain(domain, &actor).await.unwrap();
-    let renderer = Renderer::new(store.clone(), blobs, vault.clone());
+    let renderer = Renderer::new(store.clone(), blobs, vault.clone(), Faults::none());
     Rig { renderer, store, vault, actor, folder }
 }
 

@@ -1,4 +1,4 @@
-//! A5: email that panics the renderer, email whose rendering is the heaviest there is, and permanent failures at the head
+//! A5: email that panics the renderer, a rendering that never ends, the heaviest there is, and permanent failures at the head
 //! of the queue.
 
 use serde_json::json;
@@ -20,6 +20,38 @@ fn a5_a_render_that_panics_costs_one_attempt_and_the_worker_lives_on() {
     // It panicked once; the next attempt renders.
     let email = server.wait_status(&poisoned, "sent");
     assert!(email["retries"].as_u64().is_some_and(|retries| retries >= 1), "{email:#}");
+    assert!(server.exited().is_none());
+}
+
+/// Nothing that is let in takes so long; what would is told by a fault that keeps the processor busy.
+#[test]
+fn a5_a_rendering_without_end_is_given_up_and_the_others_go_out_meanwhile() {
+    let relay = Relay::accepting();
+    let mut server = Server::start(ServerOptions::to_relay(&relay));
+    server.restart_with(|options| options.fault("render_endless:1"));
+    // Written apart from the rest, as all that may take its time.
+    let large =
+        with(email_to("user@client.com", "endless"), json!({"html": "<p>many words</p>".repeat(10_000)}));
+    let endless = server.send(&large);
+    server.wait_status(&endless, "processing");
+    for n in 0..20 {
+        let id = server.send(&email_to("user@client.com", &format!("n{n}")));
+        server.wait_status(&id, "sent");
+    }
+    server.wait_status(&server.send(&large), "sent");
+    assert_eq!(
+        server.get(&format!("/api/emails/{endless}")).json()["status"],
+        "processing",
+        "all this meanwhile"
+    );
+    let email = server.wait_status(&endless, "failed");
+    assert_eq!(email["failure_code"], "server_error", "{email:#}");
+    assert!(
+        email["failure_message"].as_str().is_some_and(|why| why.contains("longer than 10 s")),
+        "{email:#}"
+    );
+    server.wait_status(&server.send(&large), "sent");
+    assert_eq!(relay.messages().len(), 22);
     assert!(server.exited().is_none());
 }
 

@@ -14,7 +14,8 @@ use crate::harness::{Response, Server, ServerOptions};
 use crate::{mail_proxy, oauth};
 
 const SECRET: &str = "an-hs256-secret-that-is-long-enough";
-/// The acceptance list asks for 10 ms; this is a debug build on a machine that does other things too.
+/// The product's bound is 10 ms, which `bench/run refusals` measures; this is a debug build on a machine that does other
+/// things too.
 const AT_ONCE: Duration = Duration::from_millis(250);
 
 fn server() -> Server {

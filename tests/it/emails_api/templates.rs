@@ -78,8 +78,8 @@ fn a_syntax_fault_names_line_and_column() {
     assert!(fault.contains("/html") && fault.contains("line 2"), "{problem:#}");
 }
 
-/// The product's bound is 200 ms. The median of a few leaves out a moment in which the machine did other work; the rest
-/// is for a build without optimisations on a machine that runs other tests.
+/// The product's bound is 200 ms, which `bench/run refusals` measures. The median of a few leaves out a moment in which the
+/// machine did other work; the rest is for a build without optimisations on a machine that runs other tests.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Has an email refused, at once; answers the faults.

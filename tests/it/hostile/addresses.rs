@@ -86,8 +86,8 @@ fn a16_an_address_is_refused_or_goes_where_it_says() {
     }
 }
 
-/// The product's bound is 50 ms. The median of a few leaves out a moment in which the machine did other work; the rest is
-/// for a build without optimisations on a machine that runs other tests.
+/// The product's bound is 50 ms, which `bench/run refusals` measures. The median of a few leaves out a moment in which the
+/// machine did other work; the rest is for a build without optimisations on a machine that runs other tests.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
 #[test]

@@ -20,7 +20,7 @@ const PACE: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(30);
 /// Far below any limit.
 const PATIENT: Duration = Duration::from_secs(3);
-/// What a machine that does other work may add to a limit in time.
+/// What a machine that does other work may add.
 const SLACK: Duration = Duration::from_secs(10);
 /// What all bodies together may take.
 const BUDGET_MIB: u64 = 64;

@@ -1,6 +1,6 @@
 //! Reading a request's body: never more than the limit, never slower than is decent, never more memory than the
 //! budget, and only as much of it as has arrived. A body announced as 40 MB by a client that then sends a byte every
-//! ten seconds costs a few kilobytes for thirty seconds.
+//! ten seconds costs a few kilobytes for less than thirty seconds.
 
 mod budget;
 
@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 /// A body may take this much longer for each second's worth of bytes: 256 KB/s keep it alive.
 const DECENT_BYTES_PER_SECOND: f64 = 256.0 * 1024.0;
+/// The part of the timeout that is kept for telling the client and closing, so that its connection is gone in time.
+const FOR_THE_ANSWER: f64 = 0.1;
 /// What a client is told to wait when there is no room.
 const RETRY_AFTER_S: u32 = 5;
 
@@ -30,7 +32,8 @@ pub struct BodySettings {
     pub limit: usize,
     /// Memory for all bodies, in bytes (`limits.memory_for_bodies`).
     pub memory: usize,
-    /// The time a body may take, besides that which its bytes earn it (`http.body_timeout`).
+    /// The time a body and the end of its connection may take, besides that which its bytes earn it
+    /// (`http.body_timeout`).
     pub timeout: Duration,
     /// How long a body waits for room in the budget.
     pub wait_for_room: Duration,
@@ -166,7 +169,8 @@ impl Reading<'_> {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyRefusal> {
         loop {
             let earned = Duration::from_secs_f64(self.received as f64 / DECENT_BYTES_PER_SECOND);
-            let deadline = self.started + self.settings.timeout + earned + self.waited;
+            let own = self.settings.timeout.mul_f64(1.0 - FOR_THE_ANSWER);
+            let deadline = self.started + own + earned + self.waited;
             let Ok(frame) = tokio::time::timeout_at(deadline, self.body.frame()).await else {
                 return Err(BodyRefusal::TooSlow);
             };

@@ -70,7 +70,8 @@ impl HttpServerSettings {
             listen,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(30),
+            // Noticed and closed within half a minute.
+            write_timeout: Duration::from_secs(26),
             max_connections: 10_000,
             header_bytes: 32 * 1024,
             drain: Duration::from_secs(20),

@@ -126,7 +126,7 @@ pub async fn desk_with_ways(ways: Ways) -> Desk {
 fn intake((store, blobs, auth): (&Store, &Blobs, &Auth), clock: &Clock, chance: &Chance) -> Intake {
     let vault = Vault::new(&Vault::generate_key(chance), chance.clone()).expect("a key");
     Intake::new(IntakeParts {
-        renderer: Renderer::new(store.clone(), blobs.clone(), vault),
+        renderer: Renderer::new(store.clone(), blobs.clone(), vault, Faults::default()),
         store: store.clone(),
         blobs: blobs.clone(),
         queue: Queue::in_process(8),
