@@ -36,6 +36,8 @@ pub struct ClientChange {
     pub retain_bodies: Option<Option<Duration>>,
     /// How long its records and events are kept.
     pub retain_records: Option<Option<Duration>>,
+    /// Whether its credentials are taken.
+    pub is_active: Option<bool>,
 }
 
 impl Admin {
@@ -95,6 +97,10 @@ impl Admin {
         if retention != client.retention {
             self.store.set_client_retention(client.id, retention, actor).await.map_err(refused)?;
             client.retention = retention;
+        }
+        if let Some(is_active) = change.is_active.filter(|is_active| *is_active != client.is_active) {
+            self.store.set_client_active(client.id, is_active, actor).await.map_err(refused)?;
+            client.is_active = is_active;
         }
         Ok(client)
     }

@@ -4,7 +4,7 @@ use super::{Admin, invalid, refused, words};
 use posthaste_model::eo::EoEvent;
 use posthaste_model::refusal::{FaultCode, Refusal};
 use posthaste_model::user::Role;
-use posthaste_store::Actor;
+use posthaste_store::{Actor, StoreError};
 
 /// An event to be made.
 #[derive(Clone, Debug)]
@@ -45,6 +45,16 @@ impl Admin {
             EoEvent { id: 0, name, client_id: client.id, owner_id: owner.id, created_at: self.clock.now() };
         let id = self.store.create_eo_event(event.clone(), actor).await.map_err(refused)?;
         Ok(EoEvent { id, ..event })
+    }
+
+    /// Takes an event away of which no report was made.
+    pub async fn remove_eo_event(&self, id: i64, actor: &Actor) -> Result<(), Refusal> {
+        match self.store.remove_eo_event(id, actor).await {
+            Err(StoreError::Conflict(_)) => {
+                Err(Refusal::Conflict("a report of the event was made, so it stays".to_owned()))
+            }
+            removed => removed.map_err(refused),
+        }
     }
 
     /// All events, oldest first.

@@ -38,7 +38,7 @@ enum Command {
         #[arg(long, value_name = "TIME", value_parser = kept)]
         retain_records: Option<Kept>,
     },
-    /// Change how long a client's email is kept
+    /// Change how long a client's email is kept, or switch it off or on
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Set {
         /// Its name or id
@@ -49,6 +49,14 @@ enum Command {
         /// How long its records and events are kept, such as 90d; `default`: as the installation's
         #[arg(long, value_name = "TIME", value_parser = kept, group = "change")]
         retain_records: Option<Kept>,
+        /// Whether its keys, tokens and logins are taken
+        #[arg(long, value_name = "true|false", group = "change")]
+        active: Option<bool>,
+    },
+    /// Switch a client off: none of its credentials is taken from the next request on, on every node
+    Revoke {
+        /// Its name or id
+        client: String,
     },
     /// Show all clients
     List,
@@ -82,10 +90,23 @@ impl Clients {
                 let made = json!({"client_id": client.id, "name": client.name});
                 format.print(&made, || format!("Client {} made: {}", harmless(&client.name), client.id))
             }
-            Command::Set { client, retain_bodies, retain_records } => {
+            Command::Revoke { client } => {
+                let change = ClientChange { is_active: Some(false), ..ClientChange::default() };
+                let client = app.admin.change_client(&client, change, &actor()).await?;
+                let revoked = json!({"client_id": client.id, "revoked": true});
+                format.print(&revoked, || {
+                    format!(
+                        "Client {} is off. `posthaste client set {} --active true` brings it back.",
+                        harmless(&client.name),
+                        client.id
+                    )
+                })
+            }
+            Command::Set { client, retain_bodies, retain_records, active } => {
                 let change = ClientChange {
                     retain_bodies: retain_bodies.map(|kept| kept.0),
                     retain_records: retain_records.map(|kept| kept.0),
+                    is_active: active,
                 };
                 let client = app.admin.change_client(&client, change, &actor()).await?;
                 format.print(&shape(&client), || table(HEAD, &rows(from_ref(&client))))

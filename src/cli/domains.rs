@@ -52,6 +52,11 @@ enum Command {
         #[arg(long, value_name = "true|false")]
         bounce_webhook_enabled: Option<bool>,
     },
+    /// Take a sending domain away: nothing more is sent from it; its signing keys are kept
+    Revoke {
+        /// Its name
+        name: String,
+    },
     /// Show the records to publish, and what DNS answers now
     Dns {
         /// The domain
@@ -98,6 +103,11 @@ impl Domains {
                 let change = DomainChange { default_from, bounce_webhook_enabled };
                 let domain = app.admin.update_domain(&name, change, &actor()).await?;
                 format.print(&domain_shape(&domain), || table(HEAD, &rows(from_ref(&domain))))
+            }
+            Command::Revoke { name } => {
+                let domain = app.admin.remove_domain(&name, &actor()).await?;
+                let revoked = json!({"id": domain.id, "name": domain.name, "revoked": true});
+                format.print(&revoked, || format!("Nothing more is sent from {}.", domain.name))
             }
             Command::Dns { name } => {
                 let found = app.admin.domain_dns(&name).await?;

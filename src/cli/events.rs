@@ -33,6 +33,11 @@ enum Command {
         #[arg(long)]
         client: Option<String>,
     },
+    /// Take an event away of which no report was made
+    Revoke {
+        /// Its number
+        id: i64,
+    },
     /// Show all events
     List,
     /// Show one event
@@ -52,6 +57,11 @@ impl Events {
                     let event = app.admin.create_eo_event(new, &actor()).await?;
                     let made = json!({"id": event.id, "name": event.name});
                     return format.print(&made, || format!("Event {} made: {}.", event.id, event.name));
+                }
+                Command::Revoke { id } => {
+                    app.admin.remove_eo_event(id, &actor()).await?;
+                    let revoked = json!({"id": id, "revoked": true});
+                    return format.print(&revoked, || format!("Event {id} is gone."));
                 }
                 Command::List => None,
                 Command::Show { id } => Some(id),

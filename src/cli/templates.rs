@@ -38,6 +38,7 @@ enum Command {
         code: String,
     },
     /// Delete a template; email already accepted keeps its version
+    #[command(visible_alias = "revoke")]
     Delete {
         /// Its code
         code: String,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::emails_api::email_to;
+use crate::harness::browser::{make_event, make_user};
 use crate::harness::{Response, Server};
 
 /// A server with an admin's key.
@@ -243,4 +244,48 @@ fn a_client_may_keep_its_email_longer_or_shorter() {
     let made = ["client", "create", "--name", "Desk", "--retain-bodies", "3d", "--retain-records", "2d"];
     assert!(!it.server.cli(&made).status.success(), "a body cannot outlive its record");
     assert!(!it.server.cli(&["client", "set", "Shop"]).status.success(), "nothing to change");
+}
+
+#[test]
+fn a_client_is_switched_off_and_on_and_a_domain_and_an_event_are_taken_away() {
+    let it = Operated::start();
+    it.call("POST", "/api/clients", &json!({"name": "Shop"})).expect(201);
+    it.call("POST", "/api/domains", &json!({"name": "shop.example", "client": "Shop"})).expect(201);
+    let asked = json!({"client": "Shop", "permissions": ["emails:send"]});
+    let key = it.call("POST", "/api/keys", &asked).expect(201).json()["key"].as_str().expect("it").to_owned();
+    let email = json!({"from": "a@shop.example", "to": "b@client.com", "subject": "s", "text": "t"});
+    let send = |status: u16| it.call_as(&key, "POST", "/api/emails", &email).expect(status);
+    send(202);
+    let revoked = it.server.cli_json(&["client", "revoke", "Shop"]);
+    assert_eq!(revoked["revoked"], true);
+    send(401);
+    let shown = it.server.cli_json(&["client", "show", "Shop"]);
+    assert_eq!((&shown["client_id"], &shown["is_active"]), (&revoked["client_id"], &json!(false)));
+    it.call("PATCH", "/api/clients/Shop", &json!({"is_active": true})).expect(200);
+    send(202);
+    it.call("PATCH", "/api/clients/Shop", &json!({"is_active": false})).expect(200);
+    send(401);
+    assert_eq!(it.server.cli_json(&["client", "set", "Shop", "--active", "true"])["is_active"], true);
+    send(202);
+    // Whoever asks would shut itself out.
+    let own = it.call("PATCH", "/api/clients/default", &json!({"is_active": false})).expect(409).json();
+    assert_eq!(own["code"], "conflict");
+
+    // Without any domain it might send from all.
+    let last = it.server.cli(&["domain", "revoke", "shop.example"]);
+    assert!(!last.status.success() && String::from_utf8_lossy(&last.stderr).contains("the last domain"));
+    it.call("POST", "/api/domains", &json!({"name": "other.example", "client": "Shop"})).expect(201);
+    let gone = it.server.cli_json(&["domain", "revoke", "shop.example"]);
+    assert_eq!((&gone["name"], &gone["revoked"]), (&json!("shop.example"), &json!(true)));
+    send(422);
+    assert!(!it.server.cli(&["domain", "revoke", "shop.example"]).status.success(), "it is gone");
+
+    make_user(&it.server, "eo@example.com", "eo");
+    let event = make_event(&it.server, "Konser", "eo@example.com");
+    assert_eq!(it.server.cli_json(&["event", "revoke", &event.to_string()])["revoked"], true);
+    assert!(!it.server.cli(&["event", "show", &event.to_string()]).status.success(), "it is gone");
+    let actions = it.call("GET", "/api/audit", &Value::Null).expect(200).json()["data"].to_string();
+    for action in ["client.revoke", "client.activate", "domain.remove", "eo_event.remove"] {
+        assert!(actions.contains(action), "{action}: {actions}");
+    }
 }

@@ -48,6 +48,11 @@ pub struct AuditFilter {
     pub actor_id: Option<String>,
 }
 
+/// What the audit trail calls the switching of a client.
+pub(crate) fn switch_of(is_active: bool) -> &'static str {
+    if is_active { "client.activate" } else { "client.revoke" }
+}
+
 /// A client's times as the audit trail tells them.
 pub(crate) fn retention_in_words(retention: Retention) -> String {
     let words = |time: Option<Duration>| {
@@ -75,6 +80,16 @@ impl Store {
         actor: &Actor,
     ) -> Result<(), StoreError> {
         on_engine!(self, engine => engine.set_client_retention(id, retention, actor.clone()).await)
+    }
+
+    /// Switches a client on or off; while it is off none of its credentials is taken. `NotFound` without it.
+    pub async fn set_client_active(
+        &self,
+        id: ClientId,
+        is_active: bool,
+        actor: &Actor,
+    ) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.set_client_active(id, is_active, actor.clone()).await)
     }
 
     /// A client by id.
@@ -171,6 +186,11 @@ impl Store {
         actor: &Actor,
     ) -> Result<SendingDomain, StoreError> {
         on_engine!(self, engine => engine.update_domain(name, default_from, bounce, actor.clone()).await)
+    }
+
+    /// Takes a sending domain away; `NotFound` without it. Its DKIM keys stay: email that was accepted is signed by them.
+    pub async fn remove_domain(&self, name: &str, actor: &Actor) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.remove_domain(name, actor.clone()).await)
     }
 
     /// Adds a DKIM key; `NotFound` without the domain, `Conflict` when the selector is taken: what a key signed must

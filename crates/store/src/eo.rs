@@ -81,6 +81,11 @@ impl Store {
         on_engine!(self, engine => engine.create_eo_event(event, actor.clone()).await)
     }
 
+    /// Takes an event away; `NotFound` without it, `Conflict` when a report of it was made.
+    pub async fn remove_eo_event(&self, id: i64, actor: &Actor) -> Result<(), StoreError> {
+        on_engine!(self, engine => engine.remove_eo_event(id, actor.clone()).await)
+    }
+
     /// An event by number.
     pub async fn eo_event(&self, id: i64) -> Result<Option<EoEvent>, StoreError> {
         on_engine!(self, engine => engine.eo_event(id).await)

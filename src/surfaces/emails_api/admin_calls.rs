@@ -25,6 +25,7 @@ use axum::routing::{delete, get, patch, post};
 use http::{Request, StatusCode};
 use posthaste_model::client::Retention;
 use posthaste_model::credential::{KeyMode, Permission};
+use posthaste_model::refusal::Refusal;
 use posthaste_model::{CredentialId, Rate, Timestamp};
 use serde_json::json;
 use std::time::Duration;
@@ -144,8 +145,16 @@ async fn change_client(
         let change = object(&api, &parts, body, |reader| ClientChange {
             retain_bodies: reader.has("retain_bodies").then(|| kept(reader, "retain_bodies")),
             retain_records: reader.has("retain_records").then(|| kept(reader, "retain_records")),
+            is_active: reader.boolean("is_active"),
         })
         .await?;
+        if change.is_active == Some(false) {
+            let meant = api.admin.client(&client).await.map_err(refusals::problem)?;
+            if meant.id == caller.client.id {
+                let why = "the client that asks cannot switch itself off".to_owned();
+                return Err(refusals::problem(Refusal::Conflict(why)));
+            }
+        }
         let changed = api.admin.change_client(&client, change, &actor(&caller, &exchange)).await;
         Ok(answer::json(StatusCode::OK, &shapes::client(&changed.map_err(refusals::problem)?)))
     })

@@ -14,6 +14,7 @@ crate::on_every_engine!(
     a_revoked_credential_stays_revoked,
     a_credential_and_its_successor_change_in_one_commit,
     retention_of_a_client_can_be_set_and_taken_back,
+    a_client_can_be_switched_off_and_on,
     domains_belong_to_one_client_or_all,
     dkim_keys_stand_under_their_selector,
     templates_have_versions,
@@ -117,6 +118,18 @@ async fn retention_of_a_client_can_be_set_and_taken_back(store: &Store) {
     assert_eq!(refused, Err(StoreError::NotFound));
 }
 
+async fn a_client_can_be_switched_off_and_on(store: &Store) {
+    for is_active in [false, true] {
+        let before = store.revision().await.unwrap();
+        store.set_client_active(acme().id, is_active, &actor()).await.unwrap();
+        assert_eq!(store.client(acme().id).await.unwrap().unwrap().is_active, is_active);
+        assert_eq!(store.revision().await, Ok(before + 1));
+        assert!(store.client(rival().id).await.unwrap().unwrap().is_active);
+    }
+    let nobody = posthaste_model::ClientId::from_bytes([0; 16]);
+    assert_eq!(store.set_client_active(nobody, false, &actor()).await, Err(StoreError::NotFound));
+}
+
 fn domain(name: &str, owner: Option<posthaste_model::ClientId>) -> SendingDomain {
     SendingDomain {
         id: DomainId::new(NOW, chance()),
@@ -167,6 +180,11 @@ async fn dkim_keys_stand_under_their_selector(store: &Store) {
     assert!(matches!(replaced, Err(StoreError::Conflict(_))), "{replaced:?}");
     assert_eq!(store.dkim_keys("own.example").await, Ok(vec![key("a", 1), key("b", 2)]));
     assert_eq!(store.dkim_keys("common.example").await, Ok(vec![]));
+    // What was accepted is still signed when the domain is gone.
+    store.remove_domain("own.example", &actor()).await.unwrap();
+    assert_eq!(store.domain("own.example").await, Ok(None));
+    assert_eq!(store.dkim_keys("own.example").await, Ok(vec![key("a", 1), key("b", 2)]));
+    assert_eq!(store.remove_domain("own.example", &actor()).await, Err(StoreError::NotFound));
 }
 
 fn template(subject: &str) -> Template {

@@ -178,6 +178,8 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
     assert_eq!(found.outcome.unwrap().status, Status::Queued);
     assert_eq!(store.eo_delivery(second.id).await.unwrap().unwrap().outcome, None);
     assert_eq!(store.erase_eo_address("eo@example.com").await, Ok(2));
+    let told = store.remove_eo_event(second.event_id, &actor()).await;
+    assert!(matches!(told, Err(StoreError::Conflict(_))), "a report of it stands: {told:?}");
     for one in [first.id, second.id] {
         store.delete_eo_delivery(one).await.unwrap();
     }
@@ -186,6 +188,9 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
     assert_eq!(store.drop_eo_deliveries(at(5)).await, Ok(1));
     assert_eq!(store.eo_events(Some(ann)).await.unwrap().len(), 1);
     assert_eq!(store.eo_events(None).await.unwrap().len(), 2);
+    store.remove_eo_event(second.event_id, &actor()).await.unwrap();
+    assert_eq!(store.eo_event(second.event_id).await, Ok(None));
+    assert_eq!(store.remove_eo_event(second.event_id, &actor()).await, Err(StoreError::NotFound));
 }
 
 async fn the_same_request_finds_its_delivery(store: &Store) {

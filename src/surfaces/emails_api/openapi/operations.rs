@@ -199,9 +199,10 @@ pub const OPERATIONS: &[Operation] = &[
         method: "patch",
         path: "/api/clients/{client}",
         id: "changeClient",
-        summary: "Change how long a client's email is kept",
+        summary: "Change how long a client's email is kept, or switch the client off or on",
         body: Body::Json("ClientChange"),
         answers: &[(200, "Client", "The client")],
+        more_problems: &[problem::CONFLICT],
         ..ADMIN
     },
     Operation {

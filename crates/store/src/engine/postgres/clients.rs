@@ -7,7 +7,7 @@ use super::rows::{id_at, uuid_of};
 use super::session::{Session, Value};
 use super::trouble::Trouble;
 use crate::StoreError;
-use crate::configuration::{Actor, retention_in_words};
+use crate::configuration::{Actor, retention_in_words, switch_of};
 use posthaste_model::ClientId;
 use posthaste_model::client::{Client, Retention};
 use std::time::Duration;
@@ -83,6 +83,23 @@ impl Postgres {
             }
             changed(&db, actor, "client.retention", &id.to_string(), Some(&retention_in_words(retention)))
                 .await
+        })
+        .await
+    }
+
+    pub(crate) async fn set_client_active(
+        &self,
+        id: ClientId,
+        is_active: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let actor = &actor;
+        self.write(1, |db| async move {
+            let sql = "UPDATE clients SET is_active = $2 WHERE id = $1";
+            if db.run(sql, &[&uuid_of!(id), &is_active]).await? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            changed(&db, actor, switch_of(is_active), &id.to_string(), None).await
         })
         .await
     }

@@ -91,6 +91,17 @@ impl Postgres {
         self.write(1, |db| async move { update(&db, name, default_from.as_ref(), bounce, actor).await }).await
     }
 
+    pub(crate) async fn remove_domain(&self, name: &str, actor: Actor) -> Result<(), StoreError> {
+        let actor = &actor;
+        self.write(1, |db| async move {
+            if db.run("DELETE FROM domains WHERE name = $1", &[&name]).await? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            changed(&db, actor, "domain.remove", name, None).await
+        })
+        .await
+    }
+
     pub(crate) async fn add_dkim_key(&self, key: DkimKey, actor: Actor) -> Result<(), StoreError> {
         let (key, actor) = (&key, &actor);
         self.write(1, |db| async move {

@@ -49,6 +49,21 @@ impl Postgres {
         .await
     }
 
+    pub(crate) async fn remove_eo_event(&self, id: i64, actor: Actor) -> Result<(), StoreError> {
+        let actor = &actor;
+        self.write(1, |db| async move {
+            let told = "SELECT 1 FROM eo_deliveries WHERE event_id = $1 LIMIT 1";
+            if db.maybe(told, &[&id]).await?.is_some() {
+                return Err(StoreError::Conflict("a report of the event").into());
+            }
+            if db.run("DELETE FROM eo_events WHERE id = $1", &[&id]).await? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            changed(&db, actor, "eo_event.remove", &id.to_string(), None).await
+        })
+        .await
+    }
+
     pub(crate) async fn eo_event(&self, id: i64) -> Result<Option<EoEvent>, StoreError> {
         self.read(|db| async move { Ok(some(&db, "WHERE id = $1", &[&id]).await?.pop()) }).await
     }

@@ -5,7 +5,7 @@ use super::rows::id_at;
 use super::trouble::Trouble;
 use super::tx::Tx;
 use crate::StoreError;
-use crate::configuration::{Actor, retention_in_words};
+use crate::configuration::{Actor, retention_in_words, switch_of};
 use posthaste_model::client::{Client, Retention};
 use posthaste_model::{ClientId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -66,6 +66,21 @@ impl Sqlite {
             let n = tx.client(id)?;
             write_retention(tx, n, retention)?;
             tx.changed(&actor, "client.retention", &id.to_string(), Some(&retention_in_words(retention)))
+        })
+        .await
+    }
+
+    pub(crate) async fn set_client_active(
+        &self,
+        id: ClientId,
+        is_active: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        self.write_alone(move |tx| {
+            let n = tx.client(id)?;
+            let sql = "UPDATE clients SET is_active = ?2 WHERE n = ?1";
+            tx.connection.execute(sql, params![n, is_active])?;
+            tx.changed(&actor, switch_of(is_active), &id.to_string(), None)
         })
         .await
     }

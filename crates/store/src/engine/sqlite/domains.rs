@@ -82,6 +82,17 @@ impl Sqlite {
         self.write_alone(move |tx| update(tx, &name, default_from.as_ref(), bounce, &actor)).await
     }
 
+    pub(crate) async fn remove_domain(&self, name: &str, actor: Actor) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.write_alone(move |tx| {
+            if tx.connection.execute("DELETE FROM domains WHERE name = ?1", [&name])? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            tx.changed(&actor, "domain.remove", &name, None)
+        })
+        .await
+    }
+
     pub(crate) async fn add_dkim_key(&self, key: DkimKey, actor: Actor) -> Result<(), StoreError> {
         self.write_alone(move |tx| {
             by_name(tx.connection, &key.domain)?.ok_or(StoreError::NotFound)?;

@@ -49,6 +49,20 @@ impl Sqlite {
         .await
     }
 
+    pub(crate) async fn remove_eo_event(&self, id: i64, actor: Actor) -> Result<(), StoreError> {
+        self.write_alone(move |tx| {
+            let told = "SELECT 1 FROM eo_deliveries WHERE event_id = ?1 LIMIT 1";
+            if tx.connection.query_row(told, [id], |_| Ok(())).optional()?.is_some() {
+                return Err(StoreError::Conflict("a report of the event").into());
+            }
+            if tx.connection.execute("DELETE FROM eo_events WHERE id = ?1", [id])? == 0 {
+                return Err(StoreError::NotFound.into());
+            }
+            tx.changed(&actor, "eo_event.remove", &id.to_string(), None)
+        })
+        .await
+    }
+
     pub(crate) async fn eo_event(&self, id: i64) -> Result<Option<EoEvent>, StoreError> {
         self.readers.read(move |connection| Ok(some(connection, "WHERE id = ?1", [id])?.pop())).await
     }
