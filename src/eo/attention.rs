@@ -8,7 +8,7 @@ use crate::base::correlation::CorrelationId;
 use crate::base::tasks::Tasks;
 use crate::intake::{Accepted, IdempotencyRequest, Submission};
 use askama::Template as _;
-use posthaste_model::draft::{Draft, DraftMailbox};
+use posthaste_model::draft::{Draft, DraftMailbox, SenderRule};
 use posthaste_model::email::Source;
 use posthaste_model::refusal::Refusal;
 use posthaste_store::{EoDeliveryRecord, StoreError};
@@ -111,6 +111,7 @@ impl Eo {
             link: self.page_of(&event, None),
         };
         let mut draft = Draft::new(Source::EoReport);
+        draft.sender = SenderRule::Configuration;
         draft.from = Some(self.sender(&caller).await?);
         draft.to = vec![DraftMailbox::Text(to.to_owned())];
         draft.subject = Some(format!("{}: {}", words.notice_subject, event.name));

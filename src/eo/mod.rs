@@ -21,7 +21,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::base::correlation::CorrelationId;
 use crate::intake::{Accepted, IdempotencyRequest, Intake, Judged, Submission};
-use posthaste_model::draft::{Draft, DraftAttachment, DraftMailbox, Field};
+use posthaste_model::draft::{Draft, DraftAttachment, DraftMailbox, Field, SenderRule};
 use posthaste_model::email::Source;
 use posthaste_model::eo::{EoDelivery, EoEvent, ReportFilter, ReportKey};
 use posthaste_model::refusal::{Fault, FaultCode, Refusal};
@@ -268,6 +268,7 @@ impl Eo {
         let message = message::Message::of(event, delivery, &figures, self.page_of(event, base));
         let mut draft = Draft::new(Source::EoReport);
         draft.id = Some(delivery.email_id);
+        draft.sender = SenderRule::Configuration;
         draft.from = Some(self.sender(caller).await?);
         draft.to = vec![DraftMailbox::Text(delivery.to_email.clone())];
         draft.subject = Some(delivery.subject.clone());

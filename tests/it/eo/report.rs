@@ -3,7 +3,7 @@
 use super::organizer::{organizer, refusing};
 use crate::emails_api::email_to;
 use crate::harness::wait::eventually;
-use crate::harness::{Relay, Server};
+use crate::harness::{Relay, Server, ServerOptions};
 use serde_json::{Value, json};
 
 fn mail(event: i64, to: &str, subject: &str) -> Value {
@@ -70,6 +70,20 @@ fn only_its_own_client_names_an_event() {
     let refused = server.post_with("/api/emails", &[("X-Api-Key", &key)], &email).expect(422).json();
     assert_eq!(refused["errors"][0]["code"], "unknown_event", "{refused}");
     server.send(&mail(event, "a@client.com", "x"));
+}
+
+#[test]
+fn a_report_is_from_the_operator_whatever_domains_its_client_has() {
+    let options = ServerOptions::default().env("MAIL_FROM_ADDRESS", "noreply@operator.example");
+    let server = Server::start(options);
+    let (browser, event) = organizer(&server, "Konser");
+    server.cli_json(&["domain", "create", "shop.example", "--client", "default"]);
+    let event = event.to_string();
+    browser
+        .ajax("/eo/email-reports/send", &[("event_id", &event), ("to_email", "boss@client.com")])
+        .expect(200);
+    let report = report(&server, "boss@client.com");
+    assert!(report["from"].to_string().contains("noreply@operator.example"), "{report}");
 }
 
 #[test]
