@@ -87,6 +87,32 @@ fn a_report_is_from_the_operator_whatever_domains_its_client_has() {
 }
 
 #[test]
+fn an_erased_recipient_of_a_report_is_in_no_file() {
+    let server = Server::inbox();
+    let (browser, event) = organizer(&server, "Konser");
+    let event = event.to_string();
+    let fields = [("event_id", event.as_str()), ("to_email", "\u{c4}canary77@client.com")];
+    browser.ajax("/eo/email-reports/send", &fields).expect(200);
+    eventually("it is sent", || {
+        let data = browser.get_json("/eo/email-reports/data?status=sent").expect(200).json();
+        data["deliveries"].as_array().is_some_and(|list| !list.is_empty()).then_some(())
+    });
+    report(&server, "canary77@client.com");
+    let admin = server.new_key(&["--client", "default", "--permission", "admin"]);
+    let asked = [("X-Api-Key", admin.as_str())];
+    let path = "/api/recipients/%C3%84canary77@client.com";
+    let erased = server.try_request("DELETE", path, &asked, b"").expect("an answer").expect(200).json();
+    assert_eq!(erased["inbox_messages"], 1, "{erased}");
+    let data = browser.get_json("/eo/email-reports/data").expect(200).json();
+    assert_eq!(data["deliveries"][0]["to_email"], "erased@erased.invalid", "{data}");
+    for entry in std::fs::read_dir(server.data()).expect("the data") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        assert!(!bytes.windows(8).any(|window| window == b"canary77"), "{}", path.display());
+    }
+}
+
+#[test]
 fn failures_are_told_with_their_reasons() {
     let relay = Relay::start(refusing());
     let server = Server::to_relay(&relay);

@@ -17,7 +17,7 @@ pub(crate) struct ErasedHead {
 }
 
 /// Puts something harmless where the address (canonical) stood, and removes what else may quote it: the decisions, and
-/// an idempotency key that does.
+/// an idempotency key or a correlation id that does.
 pub(crate) fn erase_head(head: &[u8], address: &str) -> Result<ErasedHead, StoreError> {
     let mut head: Value = serde_json::from_slice(head).map_err(|_| damaged("head of an email"))?;
     let mut erased = Vec::new();
@@ -35,9 +35,13 @@ pub(crate) fn erase_head(head: &[u8], address: &str) -> Result<ErasedHead, Store
             parsed.is_none_or(|mailbox| mailbox.address.canonical() != address)
         });
     }
-    // Clients make their keys of what goes to whom.
-    if head["key"].as_str().is_some_and(|key| key.to_lowercase().contains(address)) {
+    // Clients make their keys and correlation ids of what goes to whom.
+    let quotes = |text: &Value| text.as_str().is_some_and(|text| text.to_lowercase().contains(address));
+    if quotes(&head["key"]) {
         head["key"] = Value::Null;
+    }
+    if quotes(&head["correlation"]) {
+        head["correlation"] = Value::from("erased");
     }
     head["decisions"] = Value::Array(Vec::new());
     Ok(ErasedHead { head, erased })

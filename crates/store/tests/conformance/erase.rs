@@ -23,6 +23,7 @@ async fn the_address_is_nowhere_afterwards(store: &Store) {
     email.content = Content::Parts(Parts { text: Some(format!("Dear {ANN}")), ..Parts::default() });
     email.metadata.insert("who".into(), ANN.into());
     email.idempotency_key = Some(format!("welcome-{}", ANN.to_uppercase()));
+    email.correlation_id = format!("welcome-{ANN}");
     let claimed = accept_leased(store, vec![email]).await.remove(0);
     let id = claimed.email.id;
     let mut failed = settlement(&claimed, Status::Failed, None);

@@ -132,7 +132,7 @@ async fn reports(store: &Store) -> (EoDelivery, EoDelivery, UserId) {
             user_id: owner.id,
             email_id: EmailId::new(NOW, [number; 10]),
             to_email: "Eo@example.com".into(),
-            subject: "Laporan".into(),
+            subject: "Laporan untuk Eo@example.com".into(),
             filter: ReportFilter { date_from: Some("2026-01-01".into()), ..ReportFilter::default() },
             language: Language::En,
             resent_from: None,
@@ -180,6 +180,8 @@ async fn deliveries_are_found_by_owner_event_and_status(store: &Store) {
     assert_eq!(store.erase_eo_address("eo@example.com").await, Ok(2));
     let told = store.remove_eo_event(second.event_id, &actor()).await;
     assert!(matches!(told, Err(StoreError::Conflict(_))), "a report of it stands: {told:?}");
+    let erased = store.eo_delivery(first.id).await.unwrap().unwrap().delivery;
+    assert_eq!((erased.to_email.as_str(), erased.subject.as_str()), ("erased@erased.invalid", "erased"));
     for one in [first.id, second.id] {
         store.delete_eo_delivery(one).await.unwrap();
     }

@@ -229,8 +229,9 @@ impl Postgres {
     pub(crate) async fn erase_eo_address(&self, address: String) -> Result<u64, StoreError> {
         let address = &address;
         self.write(1, |db| async move {
-            let sql =
-                "UPDATE eo_deliveries SET to_email = 'erased@erased.invalid' WHERE lower(to_email) = $1";
+            let sql = "UPDATE eo_deliveries SET to_email = 'erased@erased.invalid',
+                    subject = CASE WHEN strpos(lower(subject), $1) > 0 THEN 'erased' ELSE subject END
+                WHERE lower(to_email) = $1";
             db.run(sql, &[address]).await
         })
         .await

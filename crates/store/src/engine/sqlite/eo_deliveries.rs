@@ -8,7 +8,7 @@ use crate::eo::{EoBegun, EoDeliveryRecord, EoFilter, EoTally};
 use crate::record::{damaged, failure_of, report_key, status_of};
 use posthaste_model::eo::{EoDelivery, EoOutcome};
 use posthaste_model::user::Language;
-use posthaste_model::{ClientId, EmailId, Timestamp, UserId};
+use posthaste_model::{Address, ClientId, EmailId, Timestamp, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use std::time::Duration;
 
@@ -232,11 +232,33 @@ impl Sqlite {
     }
 
     pub(crate) async fn erase_eo_address(&self, address: String) -> Result<u64, StoreError> {
-        self.write(1, move |tx| {
-            let sql =
-                "UPDATE eo_deliveries SET to_email = 'erased@erased.invalid' WHERE lower(to_email) = ?1";
-            Ok(tx.connection.execute(sql, [&address])? as u64)
-        })
-        .await
+        let changed = self
+            .write_alone(move |tx| {
+                // What is overwritten is zeroed, not only forgotten.
+                tx.connection.pragma_update(None, "secure_delete", true)?;
+                let outcome = erase_address(tx.connection, &address);
+                tx.connection.pragma_update(None, "secure_delete", false)?;
+                outcome
+            })
+            .await?;
+        self.empty_log().await?;
+        Ok(changed)
     }
+}
+
+/// Puts something harmless where the address (canonical) stood, and over a subject that quotes it. The case of letters
+/// that are not ASCII is beyond SQL here.
+fn erase_address(connection: &Connection, address: &str) -> Result<u64, Trouble> {
+    let mut statement = connection.prepare("SELECT DISTINCT to_email FROM eo_deliveries")?;
+    let all = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let mut changed = 0;
+    for text in all {
+        if Address::parse(&text).is_ok_and(|found| found.canonical() == address) {
+            let sql = "UPDATE eo_deliveries SET to_email = 'erased@erased.invalid',
+                    subject = CASE WHEN instr(lower(subject), ?2) > 0 THEN 'erased' ELSE subject END
+                WHERE to_email = ?1";
+            changed += connection.execute(sql, params![text, address])? as u64;
+        }
+    }
+    Ok(changed)
 }

@@ -12,12 +12,12 @@ use super::trouble::Trouble;
 use super::tx::{Tx, client_number};
 use crate::StoreError;
 use crate::emails::EmailFilter;
-use crate::record::{erase_head, states_json, states_of, status_code, withdraw};
+use crate::record::{damaged, erase_head, states_json, states_of, status_code, withdraw};
 use crate::upkeep::ErasureReport;
 use posthaste_model::email::BlobHash;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::suppression::address_key;
-use posthaste_model::{ClientId, Status, Timestamp};
+use posthaste_model::{Address, ClientId, Status, Timestamp};
 use rusqlite::params;
 
 /// Emails changed in one transaction.
@@ -45,7 +45,7 @@ impl Sqlite {
     }
 
     /// Moves the log into the database and cuts it off, so that what was erased is not in it either.
-    async fn empty_log(&self) -> Result<(), StoreError> {
+    pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
         let path = self.readers.path().to_owned();
         let emptied = tokio::task::spawn_blocking(move || {
             let connection = file::open(&path)?;
@@ -173,14 +173,7 @@ fn cancel(tx: &mut Tx<'_>, state: &State, now: Timestamp) -> Result<(), Trouble>
 
 /// Removes messages in the inbox that were delivered to the address.
 fn erase_inbox(tx: &Tx<'_>, client: i64, address: &str, report: &mut ErasureReport) -> Result<(), Trouble> {
-    let mut statement = tx.connection.prepare_cached(
-        "SELECT n, sha256 FROM inbox WHERE client = ?1
-            AND EXISTS (SELECT 1 FROM json_each(recipients) WHERE lower(value) = lower(?2)) LIMIT ?3",
-    )?;
-    let found = statement
-        .query_map(params![client, address, STEP], |row| Ok((row.get(0)?, BlobHash(row.get(1)?))))?
-        .collect::<Result<Vec<(i64, BlobHash)>, _>>()?;
-    for (n, blob) in found {
+    for (n, blob) in inbox_of(tx, client, address)? {
         tx.connection.execute("DELETE FROM inbox WHERE n = ?1", [n])?;
         report.inbox_messages += 1;
         if references(tx.connection, blob)? == 0 {
@@ -188,6 +181,30 @@ fn erase_inbox(tx: &Tx<'_>, client: i64, address: &str, report: &mut ErasureRepo
         }
     }
     Ok(())
+}
+
+/// Messages in the inbox that were delivered to the address, at most [`STEP`]. SQL finds the domain; the case of a local
+/// part that is not ASCII is beyond it.
+fn inbox_of(tx: &Tx<'_>, client: i64, address: &str) -> Result<Vec<(i64, BlobHash)>, Trouble> {
+    let is_theirs = |text: &str| Address::parse(text).is_ok_and(|found| found.canonical() == address);
+    let domain = address.rsplit('@').next().unwrap_or(address);
+    let mut statement = tx.connection.prepare_cached(
+        "SELECT n, sha256, recipients FROM inbox WHERE client = ?1 AND instr(lower(recipients), ?2) > 0",
+    )?;
+    let mut rows = statement.query(params![client, domain])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let recipients: String = row.get(2)?;
+        let recipients: Vec<String> =
+            serde_json::from_str(&recipients).map_err(|_| damaged("recipients of a message"))?;
+        if recipients.iter().any(|text| is_theirs(text)) {
+            found.push((row.get(0)?, BlobHash(row.get(1)?)));
+        }
+        if found.len() == STEP {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// The address stays suppressed by its key alone: who was erased must not be written to again.
