@@ -105,6 +105,18 @@ fn the_classic_key_is_a_credential_like_any_other() {
 }
 
 #[test]
+fn what_went_out_as_the_operator_goes_out_so_again() {
+    let server = Server::start(moved(ServerOptions::default()));
+    server.cli_json(&["domain", "create", "own.example", "--client", "default"]);
+    post(&server, KEY, &[], &message()).expect(202);
+    let listed = server.get("/api/emails").expect(200).json();
+    let id = listed["data"][0]["id"].as_str().expect("an id");
+    let again = server.post_raw(&format!("/api/emails/{id}/resend"), &[], b"").expect(202).json();
+    let again = server.email(again["email_id"].as_str().expect("an id"));
+    assert_eq!(again["from"], "The Shop <noreply@shop.example>", "{again}");
+}
+
+#[test]
 fn without_a_configured_sender_the_answer_says_so() {
     let server = Server::start(ServerOptions::default().env("API_KEY", KEY));
     let refused = post(&server, KEY, &[], &message());
