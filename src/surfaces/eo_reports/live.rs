@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(700);
-/// How often the login is looked at again.
-const RECHECK: Duration = Duration::from_secs(5);
+/// How often the login is looked at again: one that has ended ends the stream within five seconds, a look's wait included.
+const RECHECK: Duration = Duration::from_secs(3);
 /// A comment this often keeps proxies from closing the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Deliveries that are watched: those of the first pages.
