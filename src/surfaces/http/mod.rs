@@ -20,5 +20,6 @@ pub mod media;
 pub mod multipart;
 pub mod patience;
 pub mod problem;
+pub mod ranking;
 pub mod rate_headers;
 pub mod server;

@@ -1,5 +1,6 @@
 //! The language of success texts: Traditional Chinese as documented, English where the request prefers it.
 
+use crate::surfaces::http::ranking::ranked;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
@@ -36,27 +37,14 @@ impl Said {
 /// named first. Where neither is named: no.
 fn prefers_english(headers: &HeaderMap) -> bool {
     let (mut english, mut chinese) = (0, 0);
-    let lines = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
-    for range in lines.flat_map(|line| line.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let rank = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let rank = rank.map_or(1_000, thousandths);
-        match name.split('-').next() {
+    for (name, rank) in ranked(headers, ACCEPT_LANGUAGE) {
+        match name.to_ascii_lowercase().split('-').next() {
             Some("en") if rank > chinese => english = english.max(rank),
             Some("zh") if rank > english => chinese = chinese.max(rank),
             _ => {}
         }
     }
     english > chinese
-}
-
-/// A quality value from 0 to 1 as thousandths; what is none counts as 0.
-fn thousandths(text: &str) -> u32 {
-    match text.parse::<f32>() {
-        Ok(rank) if (0.0..=1.0).contains(&rank) => (rank * 1_000.0).round() as u32,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

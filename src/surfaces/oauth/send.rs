@@ -9,6 +9,7 @@ use crate::limits::{LimitKey, Scope as LimitScope};
 use crate::surfaces::http::admission::{self, Answered, Entered};
 use crate::surfaces::http::exchange::{self, Exchange};
 use crate::surfaces::http::idempotency::{self, Kept};
+use crate::surfaces::http::ranking::ranked;
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
@@ -117,14 +118,19 @@ fn started(id: EmailId, in_json: bool) -> Kept {
     Kept::new(StatusCode::ACCEPTED, media_type, headers, body)
 }
 
-/// Whether the client asks for JSON by name; `*/*` gets what has always been answered.
+/// Whether the client names JSON, and ranks it above plain text. Everybody else gets what has always been answered, also
+/// libraries that list all they could read of themselves (`application/json, text/plain, */*`).
 fn wants_json(headers: &HeaderMap) -> bool {
-    let named = |line: &str| {
-        line.split(',').any(|range| {
-            range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json"))
-        })
-    };
-    headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).any(named)
+    let (mut json, mut text, mut any) = (0, 0, 0);
+    for (name, rank) in ranked(headers, ACCEPT) {
+        match name.to_ascii_lowercase().as_str() {
+            "application/json" => json = json.max(rank),
+            "text/plain" | "text/*" => text = text.max(rank),
+            "*/*" => any = any.max(rank),
+            _ => {}
+        }
+    }
+    json > text && json >= any
 }
 
 /// Reads the fields of an email; unknown ones are passed over, as the original does.
@@ -271,13 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn json_is_answered_only_when_named() {
+    fn json_is_answered_only_when_named_above_plain_text() {
         let asked = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, accept.parse().unwrap());
             wants_json(&headers)
         };
         assert!(asked("application/json") && asked("text/html, application/json;q=0.9"));
-        assert!(!asked("*/*") && !asked("text/plain"));
+        assert!(asked("Application/JSON; charset=utf-8, */*;q=0.5") && asked("application/json, */*"));
+        assert!(!asked("*/*") && !asked("text/plain") && !asked("application/json;q=0"));
+        assert!(!asked("application/json, text/plain, */*"), "what axios sends of itself");
+        assert!(!asked("application/json;q=0.5, text/plain") && !asked("application/json;q=0.5, */*"));
     }
 }
