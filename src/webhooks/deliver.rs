@@ -86,14 +86,19 @@ pub(super) async fn look(caller: &Arc<Caller>) -> Result<(), StoreError> {
         let until = now.plus(caller.parts.rules.timeout + LEASE_MORE);
         let claimed = caller.parts.store.claim_webhook_deliveries(webhook.id, now, until, free).await?;
         let webhook = Arc::new(webhook);
+        // With every seat taken there may be more; one that fails is not hurried.
+        let may_be_more = claimed.len() == free;
         for delivery in claimed {
             caller.seats.take(webhook.id);
             let seat = Seat { caller: Arc::clone(caller), id: webhook.id };
             let (caller, webhook) = (Arc::clone(caller), Arc::clone(&webhook));
             let tasks = caller.tasks.clone();
             tasks.spawn("webhooks.call", async move {
-                caller.deliver(&webhook, delivery).await;
+                let end = caller.deliver(&webhook, delivery).await;
                 drop(seat);
+                if may_be_more && end == DeliveryEnd::Delivered {
+                    caller.seat_is_free.notify_one();
+                }
             });
         }
     }
@@ -137,7 +142,7 @@ fn end(
 }
 
 impl Caller {
-    async fn deliver(&self, webhook: &Webhook, delivery: WebhookDelivery) {
+    async fn deliver(&self, webhook: &Webhook, delivery: WebhookDelivery) -> DeliveryEnd {
         let began = self.parts.clock.now();
         let called = self.call(webhook, &delivery, began).await;
         self.parts.faults.crash_at(FaultPoint::WebhookSent);
@@ -179,6 +184,7 @@ impl Caller {
             "a webhook was called"
         );
         self.settle(settlement).await;
+        end
     }
 
     /// Why the webhook is to be switched off. The operator's own never is.

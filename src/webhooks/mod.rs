@@ -23,6 +23,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Between two looks for new events and due deliveries.
 const LOOK: Duration = Duration::from_millis(250);
@@ -87,6 +88,8 @@ struct Caller {
     /// For the one the operator has set.
     own: Outbound,
     seats: deliver::Seats,
+    /// Rung when a call has succeeded and others wait for its seat.
+    seat_is_free: Notify,
     /// The event up to which every webhook's deliveries were made.
     fanned_out: AtomicI64,
     tasks: Tasks,
@@ -145,6 +148,7 @@ pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<Calls, OutboundError>
         clients: Outbound::new(reach)?,
         own: Outbound::new(Reach::Private)?,
         seats: deliver::Seats::default(),
+        seat_is_free: Notify::new(),
         fanned_out: AtomicI64::new(-1),
         tasks: tasks.clone(),
         parts,
@@ -168,7 +172,7 @@ pub fn start(parts: WebhookParts, tasks: &Tasks) -> Result<Calls, OutboundError>
         async move {
             while !caller.is_stopping() {
                 let done = deliver::look(&caller).await;
-                caller.rest(done, LOOK).await;
+                caller.rest_or_go_on(done).await;
             }
             Ok::<(), Infallible>(())
         }
@@ -216,6 +220,15 @@ impl Caller {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+
+    /// Waits until the next look, or until there is a seat for what waits.
+    async fn rest_or_go_on(&self, done: Result<(), StoreError>) {
+        let is_well = done.is_ok();
+        tokio::select! {
+            () = self.rest(done, LOOK) => {}
+            () = self.seat_is_free.notified(), if is_well => {}
         }
     }
 

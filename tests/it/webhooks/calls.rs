@@ -176,3 +176,15 @@ fn many_emails_are_told_in_order_each() {
         assert!(seqs.is_sorted(), "{email}: {seqs:?}");
     }
 }
+
+#[test]
+fn what_waits_is_told_without_pauses() {
+    let (server, receiver) = (Server::start(options()), Receiver::start());
+    webhook(&server, &receiver.url(), &["email.sent"]);
+    let emails: Vec<Value> = (0..400).map(|n| email_to(&format!("u{n}@client.com"), "x")).collect();
+    server.post("/api/emails/batch", &json!({ "emails": emails })).expect(202);
+    // Eight calls at each look, with a quarter of a second between two, would take more than 12 s.
+    crate::harness::eventually_within(Duration::from_secs(10), "all are told", || {
+        (receiver.calls().len() >= 400).then_some(())
+    });
+}
