@@ -1,6 +1,7 @@
 //! Finished messages, as they come in by SMTP: judged by their envelope and by what their header claims, kept as they
 //! are. The order of the checks is that of [`Intake::accept`].
 
+use super::limits::REPLY_TO;
 use super::sender::Sender;
 use super::{Accepted, Intake, Prepared, Submission, Wanted, first_decisions, sender, unavailable};
 use crate::auth::Caller;
@@ -81,6 +82,7 @@ impl Intake {
             source: Source::Smtp,
             test_mode: caller.credential.mode == KeyMode::Test,
             recipients,
+            reply_to: reply_to(&draft.message),
             subject: subject.chars().take(SUBJECT_CHARS).collect(),
             decisions,
             ..as_it_came(caller, submission, (id, now), &sender, &draft.message, content)
@@ -136,6 +138,12 @@ fn kept(message: Bytes) -> (Content, Vec<Bytes>) {
     }
     let (sha256, size) = (BlobHash::of(&message), message.len() as u64);
     (Content::Raw { sha256, size, released_to: None }, vec![message])
+}
+
+/// Where the header wants answers to go, for who looks at the record; a field that is no list of addresses names nobody.
+fn reply_to(message: &RawMessage) -> Vec<Mailbox> {
+    let lists = message.all("reply-to").filter_map(|value| address_list(value).ok());
+    lists.flatten().map(Mailbox::from).take(REPLY_TO).collect()
 }
 
 /// Everyone on the envelope once, in the order to, cc, bcc: whom the header names in neither is a blind copy.

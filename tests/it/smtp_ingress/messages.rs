@@ -87,7 +87,8 @@ fn a24_bcc_stays_behind_and_the_envelope_decides() {
     }
     let content = "Received: from earlier\r\nFrom: \"Ann, A.\" <ann@example.com>\r\nTo: to@client.com\r\n\
         Cc: C <cc@client.com>\r\nbcc: hidden@client.com,\r\n  other@client.com\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\
-        Message-ID: <m1@example.com>\r\nDKIM-Signature: v=1\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n\
+        Message-ID: <m1@example.com>\r\nReply-To: Help <help@example.com>\r\n\
+        DKIM-Signature: v=1\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n\
         <p>H\u{e4}llo</p>\r\n";
     let id = session.data(content.as_bytes()).id();
     let email = server.wait_status(&id, "sent");
@@ -95,6 +96,7 @@ fn a24_bcc_stays_behind_and_the_envelope_decides() {
     assert_eq!(email["from"], "\"Ann, A.\" <ann@example.com>");
     assert_eq!((&email["to"][0], &email["cc"][0]), (&"to@client.com".into(), &"cc@client.com".into()));
     assert_eq!(email["bcc"], serde_json::json!(["hidden@client.com"]));
+    assert_eq!(email["reply_to"], "help@example.com");
     let taken = relay.only_message();
     assert_eq!(taken.sender, "ann@example.com");
     assert_eq!(taken.recipients, ["to@client.com", "cc@client.com", "hidden@client.com"]);
