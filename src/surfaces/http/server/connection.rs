@@ -1,12 +1,13 @@
 //! One connection from its acceptance to its end.
 
 use super::guarded_io::{GuardedIo, Times};
+use super::lent_body::Home;
 use super::watch::{ConnectionWatch, WatchedBody};
 use super::{Edge, HttpServerSettings, Origin, StreamTasks};
 use crate::surfaces::http::body::SMALL_BYTES;
 use crate::surfaces::http::exchange::BodyProgress;
 use axum::body::Body;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -121,12 +122,23 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         Box::pin(async move {
             let has_body = !request.body().is_end_stream();
             let is_small = request.body().size_hint().exact().is_some_and(|size| size <= SMALL_BYTES as u64);
-            let (mut response, exchange) = edge.answer(request.map(Body::new), origin).await;
+            // Whoever waits for `100 Continue` is not asked for a body that nobody reads.
+            let is_lent = has_body && is_small && !is_http2 && !request.headers().contains_key(EXPECT);
+            let home = is_lent.then(Home::default);
+            let request = request.map(|body| match &home {
+                Some(home) => Body::new(home.lend(body)),
+                None => Body::new(body),
+            });
+            let (mut response, exchange) = edge.answer(request, origin).await;
             match exchange.body_progress() {
                 BodyProgress::Unread if has_body && !is_http2 => {
-                    watch.leave_body_unread();
-                    // A small rest is read away by hyper, and the connection lives on.
-                    if !is_small {
+                    // Behind a small rest that comes at once the connection lives on.
+                    let is_over = match &home {
+                        Some(home) => home.read_away().await,
+                        None => false,
+                    };
+                    if !is_over {
+                        watch.leave_body_unread();
                         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                 }

@@ -5,6 +5,7 @@
 
 mod connection;
 mod guarded_io;
+mod lent_body;
 pub mod tls;
 mod watch;
 

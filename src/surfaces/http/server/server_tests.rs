@@ -218,6 +218,30 @@ async fn bodies_too_large_slow_or_cut_off_are_refused_and_the_answer_arrives() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_body_keeps_the_connection_or_says_that_it_ends() {
+    let server = start(quick());
+    let head = "POST /unauthorized HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n";
+    // Head and body in two pieces, as many clients send them.
+    let mut peer = server.connect().await;
+    for _ in 0..3 {
+        peer.send(format!("{head}\r\n")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        peer.send("12345").await;
+        let answer = peer.read_until("}").await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && !answer.contains("connection: close"), "{answer}");
+    }
+    peer.send(GET).await;
+    peer.read_until("halo").await;
+    // A body that does not come, and one that waits for a word before it does.
+    for fields in ["", "Expect: 100-continue\r\n"] {
+        let mut peer = server.connect().await;
+        peer.send(format!("{head}{fields}\r\n")).await;
+        let answer = peer.read_until("}").await;
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn shutdown_answers_what_was_begun_and_closes_the_rest() {
     let mut settings = quick();
     settings.idle_timeout = Duration::from_secs(60);
