@@ -98,6 +98,14 @@ fn what_a_page_changes_is_in_the_audit() {
     browser.post("/admin/users", &user).expect(303);
     let event = [("name", "Konser"), ("owner", "eo@example.com"), ("client", client.as_str())];
     browser.post("/admin/eo-events", &event).expect(303);
+    make_user(&server, "viewer@example.com", "viewer");
+    let viewer = Browser::logged_in(&server, "viewer@example.com");
+    // Reports are not for viewers, so no link leads them there.
+    for (reader, is_led) in [(&browser, true), (&viewer, false)] {
+        let people = reader.get("/admin/people").expect(200).text();
+        assert!(people.contains("Konser"), "{people}");
+        assert_eq!(people.contains("/eo/email-reports?event_id="), is_led, "{people}");
+    }
     let audit = browser.get("/admin/audit").expect(200).text();
     for action in [
         "client.create",
