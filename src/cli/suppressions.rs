@@ -151,7 +151,7 @@ async fn import(app: &App, client: ClientId, file: &Path, format: Format) -> Res
     let (mut entries, mut faults) = (Vec::new(), Vec::new());
     let mut order = vec!["email", "reason", "stream", "expires_at"];
     for (number, record) in csv_records(&text).into_iter().enumerate() {
-        if number == 0 && record.iter().any(|cell| cell.eq_ignore_ascii_case("email")) {
+        if number == 0 && record.iter().any(|cell| known(cell) == "email") {
             order = record.iter().map(|cell| known(cell)).collect();
             continue;
         }
@@ -187,7 +187,7 @@ async fn import(app: &App, client: ClientId, file: &Path, format: Format) -> Res
 }
 
 fn known(cell: &str) -> &'static str {
-    match cell.trim().trim_start_matches('\u{feff}').to_ascii_lowercase().as_str() {
+    match cell.trim().to_ascii_lowercase().as_str() {
         "email" | "address" => "email",
         "reason" => "reason",
         "stream" | "tag" => "stream",
@@ -211,8 +211,9 @@ fn read(file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::Said("the file is not UTF-8".to_owned()))
 }
 
-/// The records of a CSV text (RFC 4180), quotes read, empty lines left out.
+/// The records of a CSV text (RFC 4180), quotes read, empty lines and the byte order mark of spreadsheets left out.
 fn csv_records(text: &str) -> Vec<Vec<String>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
     let (mut quoted, mut chars) = (false, text.chars().peekable());
     while let Some(c) = chars.next() {
@@ -295,6 +296,7 @@ mod tests {
         let expected =
             vec![vec!["email", "reason"], vec!["a,b@c.example", "said \"no\""], vec!["d@e.example"]];
         assert_eq!(csv_records(text), expected);
+        assert_eq!(csv_records(&format!("\u{feff}{text}")), expected);
     }
 
     proptest! {

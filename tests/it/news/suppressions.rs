@@ -133,6 +133,9 @@ fn the_command_line_imports_all_or_nothing_and_exports() {
     let refused = import("email\na@client.com\nnobody\n");
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("record 3"));
     assert_eq!(server.get(LIST).expect(200).json()["data"], json!([]));
+    // As spreadsheets save it, and with the column that Mailgun's export calls `address`.
+    let empty = import("\u{feff}\"address\",code,error,created_at\r\n");
+    assert!(empty.status.success(), "{}", String::from_utf8_lossy(&empty.stderr));
     let done = import(
         "email,reason,stream,expires_at\na@client.com,bounce,,\nb@client.com,\"said \"\"no\"\"\",news,2099-01-01T00:00:00Z\n",
     );
