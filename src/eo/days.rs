@@ -42,22 +42,32 @@ impl Days {
 
     /// When a day begins; `None`: there is no such day.
     pub fn begin(&self, day: &str) -> Option<Timestamp> {
-        self.start_of(date_of(day)?)
+        Some(self.start_of(date_of(day)?))
     }
 
     /// When a day is over; `None`: there is no such day.
     pub fn end(&self, day: &str) -> Option<Timestamp> {
-        self.start_of(date_of(day)?.tomorrow().ok()?)
+        Some(date_of(day)?.tomorrow().map_or_else(|_| end_of_time(), |next| self.start_of(next)))
     }
 
-    fn start_of(&self, date: Date) -> Option<Timestamp> {
-        let zoned = date.to_zoned(self.0.clone()).ok()?;
-        Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
+    fn start_of(&self, date: Date) -> Timestamp {
+        let zoned = date.to_zoned(self.0.clone());
+        zoned.map_or_else(|_| end_of_time(), |zoned| millis_of(zoned.timestamp()))
     }
 
     fn date(&self, at: Timestamp) -> Date {
         stamp(at).to_zoned(self.0.clone()).date()
     }
+}
+
+/// Days that begin behind the last instant of the calendar, 9999-12-30T22:00Z, begin with it: who asks for mail up to
+/// 9999-12-31 asks for all.
+fn end_of_time() -> Timestamp {
+    millis_of(jiff::Timestamp::MAX)
+}
+
+fn millis_of(at: jiff::Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_millisecond())
 }
 
 fn stamp(at: Timestamp) -> jiff::Timestamp {
@@ -89,6 +99,16 @@ mod tests {
         assert_eq!(days.end("2026-02-01").unwrap().to_string(), "2026-02-01T17:00:00.000Z");
         assert_eq!(days.last(2, at), ["2026-01-31", "2026-02-01"]);
         assert_eq!(Days::of("Moon/Tycho").day(at), "2026-01-31");
+    }
+
+    #[test]
+    fn the_last_days_of_the_calendar_are_days() {
+        for zone in ["UTC", "Asia/Jakarta", "America/Los_Angeles"] {
+            let days = Days::of(zone);
+            let (begin, end) = (days.begin("9999-12-31").unwrap(), days.end("9999-12-31").unwrap());
+            assert!(days.end("2026-12-31").unwrap() < begin && begin <= end, "{zone}");
+            assert!(days.begin("0001-01-01").is_some() && days.end("9999-12-30").is_some(), "{zone}");
+        }
     }
 
     #[test]
