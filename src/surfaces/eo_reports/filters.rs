@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 /// Deliveries of a page unless it asks for another number.
 pub(super) const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 200;
+/// The fields of the address.
+const FIELDS: [&str; 6] = ["event_id", "status", "date_from", "date_to", "limit", "before_id"];
 
 /// What is wrong, by field.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl Filters {
     pub(super) fn read(query: &str, days: &Days) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let fields = Fields::of_query(query).unwrap_or_else(|error| {
-            faults.add("query", error.to_string());
+            faults.add(broken_field(query.as_bytes(), FIELDS).unwrap_or("query"), error.to_string());
             Fields::default()
         });
         let mut filters = Self {
@@ -109,6 +111,14 @@ impl Filters {
         let pairs: Vec<String> = pairs.collect();
         format!("/eo/email-reports?{}", pairs.join("&")).trim_end_matches('?').to_owned()
     }
+}
+
+/// The field of these that makes a form or an address unreadable, where that can be told.
+pub(super) fn broken_field(bytes: &[u8], fields: [&'static str; 6]) -> Option<&'static str> {
+    let broken = bytes.split(|byte| *byte == b'&').find(|field| Fields::parse(field).is_err())?;
+    let name = broken.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let name = Fields::parse(name).unwrap_or_default();
+    fields.into_iter().find(|field| name.get(field).is_some())
 }
 
 /// A number of ours: digits only.
@@ -190,6 +200,9 @@ mod tests {
             ("limit=x", "limit"),
             ("before_id=a", "before_id"),
             ("a=%zz", "query"),
+            ("limit=9&date%5ffrom=2026-01-01%00", "date_from"),
+            ("status=%zz", "status"),
+            ("status=%ff", "status"),
         ] {
             let faults = Filters::read(query, &days).unwrap_err();
             assert_eq!(faults.0.keys().collect::<Vec<_>>(), [&field], "{query}");

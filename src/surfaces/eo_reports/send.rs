@@ -1,7 +1,7 @@
 //! `POST /eo/email-reports/send`, `.../resend` and `.../dismiss`. Each answers data to a script, and leads a form back to
 //! its page with a message.
 
-use super::filters::{Faults, number, report_filter};
+use super::filters::{Faults, broken_field, number, report_filter};
 use super::{Answer, EoReports, data};
 use crate::auth::SignedIn;
 use crate::eo::{Asked, NewReport, Request as ReportRequest};
@@ -254,7 +254,7 @@ fn unreadable(parts: &Parts, form: &Form) -> Option<Done> {
     }
     let error = form.read().err()?;
     let mut faults = Faults::default();
-    faults.add(broken_field(form), error.to_string());
+    faults.add(broken_field(form.bytes(), FIELDS).unwrap_or("form"), error.to_string());
     Some(Done::Invalid(faults))
 }
 
@@ -262,14 +262,6 @@ fn is_form(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     name.eq_ignore_ascii_case("application/x-www-form-urlencoded")
         || multipart::boundary_of(content_type).is_some()
-}
-
-/// The field that makes a form unreadable, where that can be told.
-fn broken_field(form: &Form) -> &'static str {
-    let broken = form.bytes().split(|byte| *byte == b'&').find(|field| Fields::parse(field).is_err());
-    let name = broken.and_then(|field| field.split(|byte| *byte == b'=').next()).unwrap_or_default();
-    let name = Fields::parse(name).unwrap_or_default();
-    FIELDS.into_iter().find(|field| name.get(field).is_some()).unwrap_or("form")
 }
 
 /// SHA-256 of the fields by name, whatever their order and coding; the token changes with each login.
