@@ -83,7 +83,8 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
         Ok(_) => visitor.finish(redirect("/account/codes")),
         Err(refusal) if is_outage(&refusal) => outage(&visitor),
         Err(refusal) => {
-            answer(&visitor, &who, StatusCode::UNPROCESSABLE_ENTITY, &secret, &sentence(&refusal))
+            let fault = sentence(&refusal, &Shell::of(&visitor, ""));
+            answer(&visitor, &who, StatusCode::UNPROCESSABLE_ENTITY, &secret, &fault)
         }
     }
 }

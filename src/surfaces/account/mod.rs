@@ -11,6 +11,7 @@ use crate::base::chance::Chance;
 use crate::base::clock::Clock;
 use crate::limits::Limits;
 use crate::surfaces::Ground;
+use crate::surfaces::web::shell::Shell;
 use crate::surfaces::web::visitor::{Visitor, Visitors, redirect};
 use axum::Router;
 use axum::response::Response;
@@ -18,7 +19,8 @@ use axum::routing::{get, post};
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use posthaste_model::refusal::Refusal;
+use posthaste_model::draft::Field;
+use posthaste_model::refusal::{Fault, Refusal};
 use posthaste_model::{Rate, Secret};
 use posthaste_store::{Store, StoreError};
 use std::sync::Arc;
@@ -126,14 +128,26 @@ fn outage(visitor: &Visitor) -> Response {
     visitor.unavailable(&StoreError::Unavailable("a change of an account".into()))
 }
 
-/// The first fault of a refusal, for people.
-fn sentence(refusal: &Refusal) -> String {
+/// The faults of a refusal, for people, in the page's language.
+fn sentence(refusal: &Refusal, shell: &Shell) -> String {
     match refusal {
         Refusal::Invalid(faults) => {
-            let said = faults.iter().map(|fault| fault.message.clone());
+            let said = faults.iter().map(|fault| in_words(fault, shell));
             said.collect::<Vec<_>>().join("; ")
         }
         Refusal::Conflict(what) => what.clone(),
         other => format!("{other:?}"),
     }
+}
+
+fn in_words(fault: &Fault, shell: &Shell) -> String {
+    let Field::Other(field) = &fault.field else { return fault.message.clone() };
+    let indonesian = match field.as_str() {
+        "email" => "Alamat email tidak valid.",
+        "name" => "Nama paling panjang 100 karakter, tanpa karakter kontrol.",
+        "password" => "Kata sandi terdiri dari 6 sampai 512 karakter.",
+        "code" => "Kode ini salah atau sudah kedaluwarsa.",
+        _ => fault.message.as_str(),
+    };
+    shell.say(&fault.message, indonesian).to_owned()
 }

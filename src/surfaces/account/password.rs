@@ -65,6 +65,6 @@ pub(super) async fn change(State(account): State<Account>, request: Request<Body
     match account.admin.set_password(who.user.id, password, keep, &visitor.actor()).await {
         Ok(_) => answer(&visitor, StatusCode::OK, "", true),
         Err(refusal) if is_outage(&refusal) => outage(&visitor),
-        Err(refusal) => answer(&visitor, unprocessable, &sentence(&refusal), false),
+        Err(refusal) => answer(&visitor, unprocessable, &sentence(&refusal, &shell), false),
     }
 }

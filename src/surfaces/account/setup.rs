@@ -78,9 +78,10 @@ pub(super) async fn make(State(account): State<Account>, request: Request<Body>)
         Err(Refusal::NotFound) => visitor.refuse(StatusCode::NOT_FOUND, "not_found"),
         Err(refusal) if is_outage(&refusal) => outage(&visitor),
         Err(refusal) => {
+            let shell = Shell::of(&visitor, "");
             let page = SetupPage {
-                shell: Shell::of(&visitor, ""),
-                fault: sentence(&refusal),
+                fault: sentence(&refusal, &shell),
+                shell,
                 token: get("token"),
                 email: get("email"),
                 name: get("name"),

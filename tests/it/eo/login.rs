@@ -96,7 +96,8 @@ fn a_new_password_ends_the_other_logins() {
     let wrong = [("current_password", "x"), ("password", "new password")];
     here.post("/account/password", &wrong).expect(422);
     let short = [("current_password", PASSWORD), ("password", "short")];
-    here.post("/account/password", &short).expect(422);
+    let told = here.post("/account/password", &short).expect(422).text();
+    assert!(told.contains("Kata sandi terdiri dari 6 sampai 512 karakter."), "{told}");
     let right = [("current_password", PASSWORD), ("password", "new password")];
     here.post("/account/password", &right).expect(200);
     here.get("/eo/email-reports").expect(200);
