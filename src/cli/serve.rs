@@ -19,7 +19,7 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
-        let roles = Roles::parse(&self.role)?;
+        let roles = Roles::parse(&self.role).map_err(|error| Failure::Usage(error.to_string()))?;
         serve(place.load()?, roles, !self.no_migrate)
     }
 }

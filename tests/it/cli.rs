@@ -136,6 +136,7 @@ fn faults_go_to_standard_error_with_their_exit_code() {
         &["key", "create", "--client", "Tickets", "--mode", "maybe"],
         &["key", "revoke", "7"],
         &["serve", "--port", "80"],
+        &["serve", "--role", "banana"],
     ] {
         let output = server.cli(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", String::from_utf8_lossy(&output.stderr));
