@@ -11,6 +11,7 @@ pub(crate) use send::answer_of;
 
 use crate::auth::SignedIn;
 use crate::base::clock::Clock;
+use crate::base::metrics::Metrics;
 use crate::base::tasks::Tasks;
 use crate::eo::Eo;
 use crate::limits::Limits;
@@ -33,6 +34,8 @@ use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// What metrics call this surface.
+const SURFACE: &str = "eo";
 /// Pages that are told of changes at once.
 const STREAMS: usize = 500;
 
@@ -42,6 +45,7 @@ pub(super) struct EoReportsParts {
     eo: Eo,
     store: Store,
     limits: Limits,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     streams: Arc<Semaphore>,
@@ -66,6 +70,7 @@ pub(super) fn router(ground: &Ground) -> Router {
         eo: ground.eo.clone(),
         store: ground.store.clone(),
         limits: ground.limits.clone(),
+        metrics: ground.metrics.clone(),
         clock: ground.clock.clone(),
         tasks: ground.tasks.clone(),
         streams: Arc::new(Semaphore::new(STREAMS)),

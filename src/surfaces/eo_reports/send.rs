@@ -2,7 +2,7 @@
 //! its page with a message.
 
 use super::filters::{Faults, broken_field, number, report_filter};
-use super::{Answer, EoReports, data};
+use super::{Answer, EoReports, SURFACE, data};
 use crate::auth::SignedIn;
 use crate::eo::{Asked, NewReport, Request as ReportRequest};
 use crate::limits::{LimitKey, Scope};
@@ -210,6 +210,9 @@ impl EoReports {
             Some(refused) => refused,
             None => work(self, &visitor, &who, &form, key).await,
         };
+        if matches!(done, Done::Delivery(_)) {
+            self.metrics.accepted(SURFACE);
+        }
         answered(&visitor, &parts, done)
     }
 

@@ -38,6 +38,8 @@ fn a_report_holds_real_figures() {
     browser.ajax("/eo/email-reports/send", &fields).expect(200);
     let report = report(&server, "boss@client.com");
     assert_eq!(report["subject"], "Laporan Event: Konser");
+    let metrics = server.get("/metrics").text();
+    assert!(metrics.contains("posthaste_accepted_total{surface=\"eo\"} 1"), "{metrics}");
     let text = report["text"].as_str().expect("text");
     assert!(
         text.contains("Sent: 3") && text.contains("Total: 3") && text.contains("Delivery rate: 100.0%"),
