@@ -1,9 +1,9 @@
 //! Erasing a person: their address, what was written to them, the files nobody else got.
 
 use super::{Admin, invalid, refused};
-use posthaste_model::Address;
 use posthaste_model::email::BlobHash;
 use posthaste_model::refusal::{FaultCode, Refusal};
+use posthaste_model::{Address, Timestamp};
 use std::time::Duration;
 
 /// A file that was asked for this recently may belong to an email whose row is just being committed.
@@ -35,8 +35,12 @@ impl Admin {
         let report = self.store.erase_recipient(None, address.canonical(), now).await.map_err(refused)?;
         self.store.erase_eo_address(address.canonical()).await.map_err(refused)?;
         let mut files = 0;
+        let in_use = self.clock.now().minus(IN_USE);
         for hash in &report.blobs {
-            files += u64::from(self.remove_unused(hash).await?);
+            files += u64::from(self.remove_unused(hash, in_use).await?);
+        }
+        for hash in &report.messages {
+            files += u64::from(self.remove_unused(hash, Timestamp::from_millis(i64::MAX)).await?);
         }
         Ok(Erased {
             emails: report.emails,
@@ -48,9 +52,8 @@ impl Admin {
         })
     }
 
-    /// Removes a file that nothing names any more; one that was put again since stays.
-    async fn remove_unused(&self, hash: &BlobHash) -> Result<bool, Refusal> {
-        let before = self.clock.now().minus(IN_USE);
+    /// Removes a file that nothing names any more; one that was put at or after `before` stays.
+    async fn remove_unused(&self, hash: &BlobHash, before: Timestamp) -> Result<bool, Refusal> {
         if self.store.blob_references(hash).await.map_err(refused)? > 0 {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! G62: a person is erased; then every table, object, key and message of the scaled-out installation is read for their
-//! address.
+//! address, and all files of the embedded one.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,10 +11,12 @@ use serde_json::json;
 use crate::emails_api::{email_to, with};
 use crate::harness::receiver;
 use crate::harness::relay::{Action, Script, Step};
+use crate::harness::smtp::Session;
 use crate::harness::{
-    Broker, ObjectStore, Postgres, Receiver, Redis, Relay, Server, ServerOptions, eventually, scaled_only,
-    soon,
+    Broker, ObjectStore, Postgres, Receiver, Redis, Relay, Server, ServerOptions, embedded_only, eventually,
+    scaled_only, soon,
 };
+use crate::smtp_ingress::address_of;
 use crate::{mail_proxy, smtp_ingress, webhooks};
 
 /// What no text but the person's own holds.
@@ -170,4 +173,42 @@ fn g62_an_erased_person_is_in_no_table_object_cache_or_queue() {
     let again = server.post("/api/emails", &email_to(ADDRESS, "again")).json();
     assert_ne!(again["status"], "queued", "{again}");
     assert_eq!(stage.relay.messages().len(), sent);
+}
+
+/// The places under the data directory whose bytes hold the text, by a name of the file's.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let holds =
+        |bytes: &[u8]| bytes.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if std::fs::read(&path).is_ok_and(|bytes| holds(&bytes)) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn g62_of_messages_by_api_and_smtp_nothing_is_left_on_disk_at_once() {
+    embedded_only!("its files are read");
+    let server = Server::inbox();
+    let person = "canary62@client.com";
+    server.wait_status(&server.send(&email_to(person, "halo canary62")), "sent");
+    let mut session = Session::open(address_of(&server, "smtp"));
+    session.envelope("ann@example.com", person);
+    let id = session.data(format!("To: {person}\r\nSubject: s\r\n\r\nhalo canary62\r\n").as_bytes()).id();
+    server.wait_status(&id, "sent");
+    assert!(!files_with(&server.data(), "canary62").is_empty(), "it is there before");
+    let key = server.new_key(&["--client", "default", "--permission", "admin"]);
+    let path = format!("/api/recipients/{person}");
+    let erased = server.try_request("DELETE", &path, &[("X-Api-Key", &key)], b"").expect("an answer");
+    let erased = erased.expect(200).json();
+    assert_eq!(
+        erased["files"], 2,
+        "the message in the inbox, and the one that came as it is there: {erased}"
+    );
+    assert_eq!(files_with(&server.data(), "canary62"), Vec::<PathBuf>::new());
 }

@@ -11,7 +11,7 @@ pub(crate) use fresh::{ALL_SUPPRESSED, Fresh};
 
 pub(crate) use codes::{event_code, event_of, failure_code, failure_of, status_code, status_of};
 pub(crate) use credential_kind::{kind_columns, kind_of};
-pub(crate) use erased::{erase_head, withdraw};
+pub(crate) use erased::{erase_head, raw_blob, withdraw};
 
 use crate::StoreError;
 use posthaste_model::attempt::RecipientChange;

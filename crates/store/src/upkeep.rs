@@ -43,9 +43,27 @@ pub struct ErasureReport {
     pub inbox_messages: u64,
     /// Blobs that nothing refers to any more; see `Removed::blobs`.
     pub blobs: Vec<BlobHash>,
+    /// The same of whole messages, of which no two are alike: nobody else is just putting them.
+    pub messages: Vec<BlobHash>,
 }
 
 impl ErasureReport {
+    /// Tells the message that an email was handed in as from files that others may be handing in, too.
+    pub(crate) fn set_message_apart(&mut self, message: Option<BlobHash>) {
+        let Some(message) = message else { return };
+        if let Some(at) = self.blobs.iter().position(|blob| *blob == message) {
+            self.messages.push(self.blobs.swap_remove(at));
+        }
+    }
+
+    /// Names each blob once.
+    pub(crate) fn name_once(&mut self) {
+        for blobs in [&mut self.blobs, &mut self.messages] {
+            blobs.sort_unstable();
+            blobs.dedup();
+        }
+    }
+
     /// Adds what one step removed; whether there may be more.
     pub(crate) fn add(&mut self, step: Self) -> bool {
         let found = step.emails > 0 || step.inbox_messages > 0;
@@ -55,6 +73,7 @@ impl ErasureReport {
         self.events += step.events;
         self.inbox_messages += step.inbox_messages;
         self.blobs.extend(step.blobs);
+        self.messages.extend(step.messages);
         found
     }
 }

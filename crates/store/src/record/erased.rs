@@ -2,12 +2,20 @@
 
 use super::{damaged, mailbox};
 use crate::StoreError;
-use posthaste_model::email::RecipientState;
+use posthaste_model::email::{BlobHash, Content, RecipientState};
 use posthaste_model::{RecipientStatus, Timestamp};
 use serde_json::Value;
 
 /// What stands where the address stood (RFC 2606: never a real domain).
 const ERASED: &str = "erased@erased.invalid";
+
+/// The message that an email was handed in as, where this content is one.
+pub(crate) fn raw_blob(content: &[u8]) -> Option<BlobHash> {
+    match serde_json::from_slice(content) {
+        Ok(Content::Raw { sha256, .. }) => Some(sha256),
+        _ => None,
+    }
+}
 
 /// A head without an address.
 pub(crate) struct ErasedHead {

@@ -15,7 +15,7 @@ use super::trouble::Trouble;
 use crate::StoreError;
 use crate::emails::EmailFilter;
 use crate::record::finders::numbers_of;
-use crate::record::{erase_head, states_json, states_of, status_code, status_of, withdraw};
+use crate::record::{erase_head, raw_blob, states_json, states_of, status_code, status_of, withdraw};
 use crate::upkeep::ErasureReport;
 use posthaste_model::event::{EventKind, NewEvent};
 use posthaste_model::suppression::address_key;
@@ -40,8 +40,7 @@ impl Postgres {
         for client in clients {
             while report.add(self.erase_step(client, address, now).await?) {}
         }
-        report.blobs.sort_unstable();
-        report.blobs.dedup();
+        report.name_once();
         Ok(report)
     }
 
@@ -98,9 +97,13 @@ async fn erase_one(
     report.cancelled += withdraw(&mut states, &head.erased, now);
     let others_wait = states.iter().any(|recipient| recipient.status.is_open());
     if !others_wait {
+        let sql = "SELECT content FROM contents WHERE client_id = $1 AND id = $2";
+        let content = db.maybe(sql, &[&client, &id]).await?;
+        let message = content.map(|row| Ok::<_, Trouble>(raw_blob(row.try_get(0)?))).transpose()?.flatten();
         let (dropped, blobs) = drop_contents_of(db, &[client], &[id]).await?;
         report.bodies += dropped;
         report.blobs.extend(blobs);
+        report.set_message_apart(message);
         head.empty();
     }
     let new = head.into_bytes();
@@ -190,7 +193,7 @@ async fn erase_inbox(
         hashes.push(hash_at(row, 0)?);
     }
     report.inbox_messages += hashes.len() as u64;
-    report.blobs.extend(unused(db, &hashes).await?);
+    report.messages.extend(unused(db, &hashes).await?);
     Ok(())
 }
 

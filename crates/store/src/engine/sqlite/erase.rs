@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use super::tx::{Tx, client_number};
 use crate::StoreError;
 use crate::emails::EmailFilter;
-use crate::record::{damaged, erase_head, states_json, states_of, status_code, withdraw};
+use crate::record::{damaged, erase_head, raw_blob, states_json, states_of, status_code, withdraw};
 use crate::upkeep::ErasureReport;
 use posthaste_model::email::BlobHash;
 use posthaste_model::event::{EventKind, NewEvent};
@@ -38,8 +38,7 @@ impl Sqlite {
                 break;
             }
         }
-        report.blobs.sort_unstable();
-        report.blobs.dedup();
+        report.name_once();
         self.empty_log().await?;
         Ok(report)
     }
@@ -119,9 +118,11 @@ fn erase_one(
     report.cancelled += withdraw(&mut states, &head.erased, now);
     let others_wait = states.iter().any(|recipient| recipient.status.is_open());
     if !others_wait {
+        let message = raw_of(tx, n)?;
         if drop_body(tx, n, &mut report.blobs)? {
             report.bodies += 1;
         }
+        report.set_message_apart(message);
         head.empty();
     }
     finders::remove(tx.connection, state.place.client, n, &old)?;
@@ -177,10 +178,17 @@ fn erase_inbox(tx: &Tx<'_>, client: i64, address: &str, report: &mut ErasureRepo
         tx.connection.execute("DELETE FROM inbox WHERE n = ?1", [n])?;
         report.inbox_messages += 1;
         if references(tx.connection, blob)? == 0 {
-            report.blobs.push(blob);
+            report.messages.push(blob);
         }
     }
     Ok(())
+}
+
+/// The message that an email was handed in as, where it was.
+fn raw_of(tx: &Tx<'_>, n: i64) -> Result<Option<BlobHash>, Trouble> {
+    let content: Option<Vec<u8>> =
+        tx.connection.query_row("SELECT content FROM bodies WHERE n = ?1", [n], |row| row.get(0))?;
+    Ok(content.as_deref().and_then(raw_blob))
 }
 
 /// Messages in the inbox that were delivered to the address, at most [`STEP`]. SQL finds the domain; the case of a local

@@ -13,15 +13,15 @@ use super::rows::{State, state_by_number};
 use super::trouble::Trouble;
 use super::tx::{HOUR_MS, Tx};
 use crate::StoreError;
-use crate::record::damaged;
 use crate::record::finders::FinderHead;
+use crate::record::{damaged, raw_blob};
 use crate::upkeep::Removed;
 use crate::workers::FORGOTTEN_AFTER;
 #[cfg(test)]
 pub(super) use plan::OLD;
 use plan::{OwnTimes, Plan};
 use posthaste_model::Timestamp;
-use posthaste_model::email::{Attachment, BlobHash, Content};
+use posthaste_model::email::{Attachment, BlobHash};
 use posthaste_model::fault::{FaultPoint, Faults};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Deserialize;
@@ -216,11 +216,7 @@ pub(super) fn drop_body(tx: &Tx<'_>, n: i64, unused: &mut Vec<BlobHash>) -> Resu
     let Some((head, content)) = found else { return Ok(false) };
     let head: BlobHead = serde_json::from_slice(&head).map_err(|_| damaged("head of an email"))?;
     let mut blobs: Vec<BlobHash> = head.attachments.iter().map(|attachment| attachment.sha256).collect();
-    if let Some(content) = &content
-        && let Ok(Content::Raw { sha256, .. }) = serde_json::from_slice(content)
-    {
-        blobs.push(sha256);
-    }
+    blobs.extend(content.as_deref().and_then(raw_blob));
     tx.connection.prepare_cached("UPDATE bodies SET content = NULL WHERE n = ?1")?.execute([n])?;
     for blob in blobs {
         let sql = "DELETE FROM blob_references WHERE sha256 = ?1 AND n = ?2";
