@@ -16,7 +16,7 @@ use posthaste_model::fault::FaultPoint;
 use posthaste_model::outcome::{Failure, Outcome, RecipientOutcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// An email whose attempts end the process never comes to a policy's end by itself; after this many times the policy's
 /// attempts it is given up. Far above what restarts of a healthy process cause.
@@ -94,7 +94,10 @@ impl Worker {
             return;
         }
         let Some(job) = self.wait_for_rate(lane, job).await else { return };
-        let Some((job, permit)) = self.wait_for_permit(lane, job).await else { return };
+        let Some((job, _room)) = self.wait_for_room(lane, job).await else { return };
+        // While outcomes wait for the store nothing further is sent, so that a crash sends again no more than
+        // `delivery.workers` emails.
+        let Some((job, permit)) = self.wait_for(&self.permits, 1, lane, job).await else { return };
         let started = Instant::now();
         let Offer { message, due, left_out } = match self.offer(&job).await {
             Ok(offer) => offer,
@@ -145,12 +148,25 @@ impl Worker {
         }
     }
 
-    /// Waits until another email may be on its way: while outcomes wait for the store nothing further is sent, so that
-    /// a crash sends again no more than `delivery.workers` emails.
-    async fn wait_for_permit(&self, lane: &Lane, job: Job) -> Option<(Job, OwnedSemaphorePermit)> {
+    /// Waits for memory for a large message; a small one takes what it needs.
+    async fn wait_for_room(&self, lane: &Lane, job: Job) -> Option<(Job, Option<OwnedSemaphorePermit>)> {
+        match Lane::room_for(job.held.claim.email.message_bytes()) {
+            0 => Some((job, None)),
+            mib => self.wait_for(&lane.large, mib, lane, job).await.map(|(job, room)| (job, Some(room))),
+        }
+    }
+
+    /// Waits for so many permits, as long as the claim is held.
+    async fn wait_for(
+        &self,
+        permits: &Arc<Semaphore>,
+        count: u32,
+        lane: &Lane,
+        job: Job,
+    ) -> Option<(Job, OwnedSemaphorePermit)> {
         let permit = tokio::select! {
             biased;
-            permit = Arc::clone(&self.permits).acquire_owned() => permit,
+            permit = Arc::clone(permits).acquire_many_owned(count) => permit,
             () = self.stopping.cancelled() => {
                 self.lanes.give_back(lane, &job.route, Instant::now()).await;
                 self.finish(Finished::NotBegun(job.held));

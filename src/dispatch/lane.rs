@@ -12,6 +12,10 @@ use crate::transports::Transport;
 use posthaste_model::Rate;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// Memory for the large messages that are on their way by one lane at once; a larger one goes alone.
+const LARGE_MIB: u32 = 64;
 
 /// Mail that would wait longer than this for a place under the transport's rate goes back to the store.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,6 +40,8 @@ pub(super) struct Lane {
     pub throttle: Throttle,
     pub backlog: Backlog<Job>,
     pub max_in_flight: usize,
+    /// A permit for each MiB of [`LARGE_MIB`] that is free.
+    pub large: Arc<Semaphore>,
     stands_in: LastSaid,
 }
 
@@ -71,6 +77,7 @@ impl Lane {
             breaker: Breaker::new(breaker),
             backlog: Backlog::new(waiting_max),
             max_in_flight: way.max_in_flight.clamp(1, in_flight_max),
+            large: Arc::new(Semaphore::new(LARGE_MIB as usize)),
             stands_in: LastSaid::default(),
         }
     }
@@ -78,6 +85,12 @@ impl Lane {
     /// The transport's name.
     pub fn name(&self) -> &Arc<str> {
         self.transport.name()
+    }
+
+    /// How much of the memory for large messages a message of so many bytes needs, in MiB; none when it is small.
+    pub fn room_for(message_bytes: u64) -> u32 {
+        let mib = u32::try_from(message_bytes >> 20).unwrap_or(u32::MAX);
+        mib.min(LARGE_MIB)
     }
 
     /// How long the circuit keeps mail out; `None`: it may pass, or be the probe.

@@ -263,6 +263,18 @@ pub struct Email {
 }
 
 impl Email {
+    /// Roughly how many bytes its message has on the way, with the files that travel in it.
+    pub fn message_bytes(&self) -> u64 {
+        let files = self.attachments.iter().filter(|attachment| attachment.link.is_none());
+        let files: u64 = files.map(|attachment| attachment.size).sum();
+        let content = match &self.content {
+            Content::Raw { size, .. } => *size,
+            Content::Parts(_) | Content::Whole { .. } => self.body_bytes() as u64,
+        };
+        // Base64 makes four octets of three, and ends lines.
+        content.saturating_add(files.saturating_mul(11) / 8)
+    }
+
     /// Roughly how many bytes the email takes in memory: what its sender can make large.
     pub fn body_bytes(&self) -> usize {
         let length = |part: &Option<String>| part.as_ref().map_or(0, String::len);

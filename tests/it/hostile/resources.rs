@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::emails_api::email_to;
-use crate::harness::{Connection, Server, ServerOptions, eventually};
+use crate::harness::relay::{Action, Script, Step};
+use crate::harness::smtp::Session;
+use crate::harness::{Connection, Relay, Server, ServerOptions, eventually};
+use crate::smtp_ingress::address_of;
 
 #[test]
 fn a57_slow_callers_are_dropped_and_others_served() {
@@ -76,4 +79,24 @@ fn a57_large_bodies_at_once_stay_within_the_budget() {
     let grown = server.memory_kib("VmHWM").saturating_sub(before) / 1024;
     assert!(grown < 64 + 100, "{grown} MiB");
     server.send(&email_to("user@client.com", "alive"));
+}
+
+#[test]
+fn a57_large_messages_that_a_slow_relay_keeps_waiting_stay_within_bounds() {
+    let script = Script::accepting().on_matching(Step::Rcpt, "<slow@", Action::Silence);
+    let relay = Relay::start(script);
+    let options = ServerOptions::to_relay(&relay).env("POSTHASTE_LIMITS__MEMORY_FOR_BODIES", "64MB");
+    let server = Server::start(options);
+    let before = server.memory_kib("VmRSS");
+    let line = format!("{}\r\n", "x".repeat(76));
+    let large = format!("Subject: large\r\n\r\n{}", line.repeat((20 << 20) / line.len()));
+    for _ in 0..16 {
+        let mut session = Session::open(address_of(&server, "smtp"));
+        session.envelope("ann@example.com", "slow@client.com");
+        session.data(large.as_bytes()).id();
+    }
+    // What is small passes them by.
+    server.wait_status(&server.send(&email_to("user@client.com", "small")), "sent");
+    let grown = server.memory_kib("VmHWM").saturating_sub(before) / 1024;
+    assert!(grown <= 64 + 100, "{grown} MiB more");
 }
