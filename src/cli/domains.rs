@@ -52,7 +52,7 @@ enum Command {
         #[arg(long, value_name = "true|false")]
         bounce_webhook_enabled: Option<bool>,
     },
-    /// Take a sending domain away: nothing more is sent from it; its signing keys are kept
+    /// Take a sending domain's registration away; its signing keys are kept
     Revoke {
         /// Its name
         name: String,
@@ -107,7 +107,7 @@ impl Domains {
             Command::Revoke { name } => {
                 let domain = app.admin.remove_domain(&name, &actor()).await?;
                 let revoked = json!({"id": domain.id, "name": domain.name, "revoked": true});
-                format.print(&revoked, || format!("Nothing more is sent from {}.", domain.name))
+                format.print(&revoked, || format!("Domain {} is registered no more.", domain.name))
             }
             Command::Dns { name } => {
                 let found = app.admin.domain_dns(&name).await?;
