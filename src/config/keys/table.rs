@@ -120,7 +120,7 @@ pub static KEYS: &[Key] = &[
     key("oauth", "default_template", Kind::Text, "", "Template code for mail without a body; the shipped one when not set."),
     key("oauth", "login_attempts", Kind::Rate, "20/min", "Token requests of one client and IP address."),
 
-    key("retention", "bodies", Kind::Duration, "30d", "How long bodies and attachments are kept."),
+    key("retention", "bodies", Kind::Duration, "30d", "How long bodies, attachments and the messages of the inbox are kept."),
     key("retention", "records", Kind::Duration, "400d", "How long records and events are kept."),
 
     key("mail", "from_address", Kind::Text, "", "Default sender address."),

@@ -3,8 +3,9 @@
 use crate::fixture::*;
 use posthaste_model::client::Retention;
 use posthaste_model::email::{Attachment, BlobHash, Email};
-use posthaste_model::{ClientId, EmailId, Status, Timestamp};
-use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, Removed, StatsBy, Store};
+use posthaste_model::inbox::InboxMessage;
+use posthaste_model::{ClientId, EmailId, InboxId, Status, Timestamp};
+use posthaste_store::{AcceptResult, EmailFilter, IdempotencyClaim, InboxFilter, Removed, StatsBy, Store};
 use std::time::Duration;
 
 crate::on_every_engine!(
@@ -14,6 +15,7 @@ crate::on_every_engine!(
     keys_go_after_their_time,
     a_client_may_keep_its_email_longer_or_shorter,
     a_body_left_under_way_goes_when_its_email_has_ended,
+    messages_of_the_inbox_go_as_bodies_do,
 );
 
 /// An email requested `days` ago.
@@ -91,6 +93,42 @@ async fn a_shared_blob_stays_while_it_is_referred_to(store: &Store) {
     assert_eq!(store.unreferenced_blobs(vec![blob, unknown]).await, Ok(vec![unknown]));
     assert_eq!(drop_old(store, 0, 400, 10).await.blobs, [blob]);
     assert_eq!(store.blob_references(&blob).await, Ok(0));
+}
+
+async fn messages_of_the_inbox_go_as_bodies_do(store: &Store) {
+    store.set_client_retention(rival().id, keeping(7, 90), &actor()).await.unwrap();
+    let subjects = async |client: ClientId| -> Vec<String> {
+        let filter = InboxFilter { client: Some(client), ..InboxFilter::default() };
+        let found = store.inbox_list(&filter, None, 100).await.unwrap();
+        found.into_iter().map(|message| message.subject).collect()
+    };
+    for days in [40, 35, 10, 8, 1] {
+        for client in [acme().id, rival().id] {
+            let message = InboxMessage {
+                id: InboxId::new(NOW, chance()),
+                client_id: client,
+                email_id: email().id,
+                mail_from: String::new(),
+                recipients: vec!["ann@client.example".into()],
+                subject: days.to_string(),
+                from: String::new(),
+                size: 1,
+                sha256: BlobHash::of(days.to_string().as_bytes()),
+                received_at: at(-days * 86_400),
+            };
+            store.inbox_add(message).await.unwrap();
+        }
+    }
+    let mut blobs = Vec::new();
+    for _ in 0..6 {
+        blobs.extend(drop_old(store, 30, 400, 1).await.blobs);
+    }
+    assert_eq!(subjects(acme().id).await, ["1", "8", "10"]);
+    assert_eq!(subjects(rival().id).await, ["1"]);
+    blobs.sort_unstable();
+    let mut unused = ["40", "35"].map(|days| BlobHash::of(days.as_bytes()));
+    unused.sort_unstable();
+    assert_eq!(blobs, unused, "the other client still has the rest");
 }
 
 async fn mail_under_way_is_left_alone(store: &Store) {

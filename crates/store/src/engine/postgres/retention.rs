@@ -222,6 +222,7 @@ async fn step(db: &Session, pasts: &[Past], now: Timestamp, limit: usize) -> Res
         drop_bodies(db, past, room, &mut step).await?;
         let room = limit - i64::try_from(step.records).unwrap_or(limit);
         drop_records(db, past, room, &mut step).await?;
+        drop_inbox(db, past, limit, &mut step).await?;
     }
     step.idempotency_keys = drop_keys(db, now, limit).await?;
     let silent = now.minus(FORGOTTEN_AFTER).millis();
@@ -250,6 +251,20 @@ async fn drop_bodies(db: &Session, past: &Past, limit: i64, step: &mut Removed) 
     let (dropped, blobs) = drop_contents_of(db, &clients, &ids).await?;
     step.bodies += dropped;
     step.blobs.extend(blobs);
+    Ok(())
+}
+
+/// Drops messages of the inbox that are as old as bodies that go. Only the oldest are looked at.
+async fn drop_inbox(db: &Session, past: &Past, limit: i64, step: &mut Removed) -> Result<(), Trouble> {
+    let sql = "DELETE FROM inbox WHERE n IN (
+            SELECT n FROM (SELECT n, received_at FROM inbox WHERE client_id = $1 ORDER BY n LIMIT $3) oldest
+            WHERE received_at < $2)
+        RETURNING sha256";
+    let mut hashes = Vec::new();
+    for row in &db.rows(sql, &[&past.client, &past.bodies, &limit]).await? {
+        hashes.push(hash_at(row, 0)?);
+    }
+    step.blobs.extend(unused(db, &hashes).await?);
     Ok(())
 }
 

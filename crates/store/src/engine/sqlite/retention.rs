@@ -92,6 +92,7 @@ fn step(
     for own in &plan.own {
         drop_own_bodies(tx, own, &mut room, &mut removed)?;
     }
+    drop_inbox(tx, plan, &mut removed)?;
     // In the middle of the transaction: what stands above must not count without what follows.
     faults.crash_at(FaultPoint::RetentionStep);
     drop_records(tx, plan, limit, &mut removed)?;
@@ -226,6 +227,18 @@ pub(super) fn drop_body(tx: &Tx<'_>, n: i64, unused: &mut Vec<BlobHash>) -> Resu
         }
     }
     Ok(content.is_some())
+}
+
+fn drop_inbox(tx: &Tx<'_>, plan: &Plan, removed: &mut Removed) -> Result<(), Trouble> {
+    for n in &plan.inbox {
+        let sql = "DELETE FROM inbox WHERE n = ?1 RETURNING sha256";
+        let blob = tx.connection.prepare_cached(sql)?.query_row([n], |row| row.get(0)).optional()?;
+        let Some(blob) = blob.map(BlobHash) else { continue };
+        if references(tx.connection, blob)? == 0 {
+            removed.blobs.push(blob);
+        }
+    }
+    Ok(())
 }
 
 fn drop_records(tx: &mut Tx<'_>, plan: &Plan, limit: usize, removed: &mut Removed) -> Result<(), Trouble> {

@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) left: Vec<i64>,
     /// Emails whose records are old, oldest first within each client.
     pub(super) records: Vec<i64>,
+    /// Messages of the inbox that are as old as bodies that go, oldest first within each client.
+    pub(super) inbox: Vec<i64>,
     /// Nothing requested after this loses its record.
     pub(super) records_before: Timestamp,
     /// What was said before this is forgotten.
@@ -53,6 +55,7 @@ impl Plan {
             own: Vec::new(),
             left: left(connection, limit)?,
             records: Vec::new(),
+            inbox: Vec::new(),
             records_before,
             news_before: records_before,
         };
@@ -66,13 +69,35 @@ impl Plan {
             };
             let client = row.get(0)?;
             let records_before = before(row.get(2)?, records_before);
+            let bodies_before = before(row.get(1)?, bodies_before).max(records_before);
+            plan.add_inbox(connection, client, bodies_before, limit)?;
             if let Some(dropped_up_to) = row.get(3)? {
-                let bodies_before = before(row.get(1)?, bodies_before).max(records_before);
                 plan.own.push(OwnTimes { client, dropped_up_to, bodies_before });
             }
             plan.add_records(connection, client, records_before, limit)?;
         }
         Ok(plan)
+    }
+
+    /// Adds a client's old messages of the inbox, as far as the limit allows. The first young one ends the walk.
+    fn add_inbox(
+        &mut self,
+        connection: &Connection,
+        client: i64,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<(), Trouble> {
+        let room = limit.saturating_sub(self.inbox.len());
+        let mut statement = connection
+            .prepare_cached("SELECT n, received_at FROM inbox WHERE client = ?1 ORDER BY n LIMIT ?2")?;
+        let mut rows = statement.query(params![client, room])?;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(1)? >= before.millis() {
+                break;
+            }
+            self.inbox.push(row.get(0)?);
+        }
+        Ok(())
     }
 
     /// Adds a client's old records, as far as the limit allows.
