@@ -139,7 +139,11 @@ impl Shared {
             if let Ok(file) = File::open(&path)
                 && file.try_lock().is_ok()
             {
-                fs::remove_file(&path)?;
+                match fs::remove_file(&path) {
+                    // Its writer has ended since it was opened here.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
         }
         Ok(())

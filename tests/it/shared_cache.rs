@@ -201,7 +201,8 @@ fn a9_a_cache_that_hangs_and_dies_takes_nothing_with_it() {
         let made = first.cli_json(&["key", "create", "--client", "default"]);
         let doomed = [("X-Api-Key", made["key"].as_str().expect("a key"))];
         second.get_with("/api/emails", &doomed).expect(200);
-        assert!(first.cli(&["key", "revoke", made["id"].as_str().expect("an id")]).status.success());
+        let revoked = first.cli(&["key", "revoke", made["id"].as_str().expect("an id")]);
+        assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
         for node in &nodes {
             node.get_with("/api/emails", &doomed).expect(401);
         }
